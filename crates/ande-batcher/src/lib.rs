@@ -1,0 +1,1 @@
+//! Cuts, certifies, posts and reconciles batches

@@ -1,0 +1,1 @@
+//! The seam between ordering engines and the chain, with its conformance suite

@@ -1,0 +1,1 @@
+//! Bindings of the settlement contracts, made from the committed ABI

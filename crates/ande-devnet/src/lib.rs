@@ -1,0 +1,1 @@
+//! Brings a local cluster up: settlement chain, contracts, validators, nodes, load balancer

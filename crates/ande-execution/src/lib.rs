@@ -1,0 +1,1 @@
+//! Executors behind one trait

@@ -1,0 +1,1 @@
+//! Settlement chain: finalized head, set reader and transaction manager

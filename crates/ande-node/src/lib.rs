@@ -1,0 +1,1 @@
+//! Configuration, assembly and supervision of a node

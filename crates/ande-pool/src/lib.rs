@@ -1,0 +1,1 @@
+//! Bounded transaction pool

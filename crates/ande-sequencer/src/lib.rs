@@ -1,0 +1,1 @@
+//! Runs one ordering engine over the chain

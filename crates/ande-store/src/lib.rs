@@ -1,0 +1,1 @@
+//! Everything durable but the engines' own logs

@@ -1,0 +1,1 @@
+//! Clusters, faults and load for tests
