@@ -1,7 +1,7 @@
 //! EIP-712 messages. One domain: name "AndeSequencer", version "1", the settlement chain's id and
 //! the `AndeConsensus` contract. Type strings equal those of `TypedDataLib.sol`.
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, U256, keccak256};
 use alloy_rlp::{Decodable, Encodable, RlpDecodable, RlpEncodable};
 use alloy_sol_types::{Eip712Domain, SolStruct};
 use serde::{Deserialize, Serialize};
@@ -246,5 +246,17 @@ impl Domain {
             deadline: proof.deadline,
         }
         .eip712_signing_hash(&self.domain)
+    }
+
+    /// Digest of a message of the consensus engine's own protocol. Starts with a letter, so it
+    /// can be neither an EIP-712 digest (0x1901) nor a transaction.
+    #[must_use]
+    pub fn engine_digest(&self, tag: &str, message: &[u8]) -> B256 {
+        let mut data = Vec::with_capacity(16 + 3 * 32);
+        data.extend_from_slice(b"ANDE engine 1:\x00\x00");
+        data.extend_from_slice(self.separator().as_slice());
+        data.extend_from_slice(keccak256(tag).as_slice());
+        data.extend_from_slice(keccak256(message).as_slice());
+        keccak256(data)
     }
 }

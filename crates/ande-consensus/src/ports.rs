@@ -1,0 +1,62 @@
+//! Ports between services of the node that may not know each other.
+
+use alloy_primitives::B256;
+use ande_primitives::{Height, NodeId};
+use async_trait::async_trait;
+use bytes::Bytes;
+
+/// The three heads that ordinary clients know as `latest`, `safe` and `finalized`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heads {
+    /// Certified by the committee.
+    pub latest: Height,
+    /// Its batch is on the settlement chain, deep enough.
+    pub safe: Height,
+    /// Its batch is in a final settlement block.
+    pub finalized: Height,
+}
+
+/// Where a transaction came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A client of this node.
+    Client,
+    /// Another validator, which already acknowledged it to its client.
+    Peer(NodeId),
+}
+
+/// Why a transaction was not taken. Messages are geth's where geth has one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// The transaction is wrong; sending it elsewhere does not help.
+    #[error("{0}")]
+    Rejected(String),
+    /// This node cannot take it now; another node may.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// Size of the pool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// Transactions that could be in the next block.
+    pub pending: usize,
+    /// Transactions that wait for an earlier nonce.
+    pub queued: usize,
+    /// Their size in bytes.
+    pub bytes: usize,
+}
+
+/// Takes signed transactions.
+#[async_trait]
+pub trait TransactionIngress: Send + Sync + 'static {
+    /// Checks, journals and gossips a transaction; returns its hash once it is durable here.
+    /// A duplicate is success.
+    async fn submit(&self, raw: Bytes, origin: Origin) -> Result<B256, SubmitError>;
+
+    /// A transaction that is in the pool and in no block.
+    fn pending(&self, hash: B256) -> Option<Bytes>;
+
+    /// Size of the pool.
+    fn status(&self) -> PoolStatus;
+}
