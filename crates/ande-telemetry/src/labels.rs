@@ -1,0 +1,58 @@
+//! Label sets. Values come from closed sets, so that no caller can blow up the number of series.
+
+use prometheus_client::encoding::EncodeLabelSet;
+
+use crate::Labels;
+
+macro_rules! labels {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident),+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+        pub struct $name {
+            $($(#[$field_doc])* pub $field: &'static str,)+
+        }
+        impl Labels for $name {
+            const NAMES: &'static [&'static str] = &[$(stringify!($field)),+];
+        }
+    };
+}
+
+labels!(
+    /// Which head of the chain.
+    HeadLabels {
+        /// `latest`, `safe` or `finalized`.
+        head
+    }
+);
+labels!(
+    /// What was built.
+    BuildLabels {
+        /// Version of the software.
+        version,
+        /// Source revision, `unknown` when built outside a repository.
+        git_sha
+    }
+);
+labels!(
+    /// A JSON-RPC method.
+    MethodLabels {
+        /// A name that this node serves; `other` for everything else.
+        method
+    }
+);
+labels!(
+    /// A request of another node.
+    PeerLabels {
+        /// Route under `/peer/v1/`; `other` for everything else.
+        route,
+        /// `ok`, `refused` or `failed`.
+        outcome
+    }
+);
+labels!(
+    /// Life of a batch.
+    BatchStateLabels {
+        /// `created`, `submitted`, `included`, `finalized` or `failed`.
+        state
+    }
+);

@@ -1,0 +1,261 @@
+//! The table.
+
+use std::sync::Arc;
+
+use prometheus_client::registry::Registry;
+
+use crate::{
+    BatchStateLabels, BuildLabels, Counter, CounterFamily, FloatGauge, Gauge, GaugeFamily,
+    HeadLabels, Histogram, MethodLabels, PeerLabels, handles::Handle,
+};
+
+/// Kind of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricKind {
+    /// Goes up and down.
+    Gauge,
+    /// Only grows while the process lives.
+    Counter,
+    /// Distribution over buckets.
+    Histogram,
+}
+
+impl std::fmt::Display for MetricKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Gauge => "gauge",
+            Self::Counter => "counter",
+            Self::Histogram => "histogram",
+        })
+    }
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetricSpec {
+    /// Name as exported, counters with `_total`.
+    pub name: &'static str,
+    /// Kind.
+    pub kind: MetricKind,
+    /// What is counted.
+    pub unit: &'static str,
+    /// One sentence without a final stop.
+    pub help: &'static str,
+    /// Names of the labels.
+    pub labels: &'static [&'static str],
+}
+
+macro_rules! metrics {
+    ($($field:ident: $handle:ty = $name:literal, $unit:literal, $help:literal;)+) => {
+        /// Every metric of a node.
+        pub const METRICS: &[MetricSpec] = &[$(MetricSpec {
+            name: $name,
+            kind: <$handle as Handle>::KIND,
+            unit: $unit,
+            help: $help,
+            labels: <$handle as Handle>::LABELS,
+        },)+];
+
+        /// Handles to every metric of the table. Clones share the values.
+        #[derive(Clone, Debug)]
+        pub struct Metrics {
+            registry: Arc<Registry>,
+            $(#[doc = $help] pub $field: $handle,)+
+        }
+
+        impl Metrics {
+            /// A fresh set with all values zero.
+            #[must_use]
+            pub fn new() -> Self {
+                let mut registry = Registry::default();
+                $(let $field = <$handle as Handle>::new();
+                $field.register(&mut registry, $name, $help);)+
+                Self { registry: Arc::new(registry), $($field,)+ }
+            }
+        }
+    };
+}
+
+impl Metrics {
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+metrics! {
+    // Consensus.
+    consensus_active_validators: Gauge = "ande_consensus_active_validators", "validators",
+        "Members of the committee of the height being decided";
+    consensus_fault_tolerance: Gauge = "ande_consensus_fault_tolerance", "validators",
+        "Members of that committee that may fail, heaviest first, before blocks stop";
+    consensus_current_proposer: Gauge = "ande_consensus_current_proposer", "contract id",
+        "Contract id of the proposer of the height being decided, 0 while unknown";
+    consensus_is_proposer: Gauge = "ande_consensus_is_proposer", "flag",
+        "1 while this node is that proposer";
+    consensus_is_validator: Gauge = "ande_consensus_is_validator", "flag",
+        "1 while this node is in that committee";
+    consensus_rotation_count: Gauge = "ande_consensus_rotation_count", "windows",
+        "Proposer windows begun since genesis at the latest block";
+    consensus_timeout_events: Counter = "ande_consensus_timeout_events_total", "rounds",
+        "Rounds above 0 since the process started: a proposer that was passed over";
+    consensus_block_time: FloatGauge = "ande_consensus_block_time_seconds", "seconds",
+        "Time between the two latest blocks";
+    consensus_epoch: Gauge = "ande_consensus_epoch", "epoch",
+        "Epoch of the height being decided";
+    consensus_round: Gauge = "ande_consensus_round", "round",
+        "Round of the height being decided";
+    consensus_halted: Gauge = "ande_consensus_halted", "flag",
+        "1 when the engine refuses to go on until an operator restarts the node";
+    consensus_waiting_for_set: Gauge = "ande_consensus_waiting_for_set", "flag",
+        "1 while the validator set of the next epoch is not final on the settlement chain";
+    consensus_equivocations: Counter = "ande_consensus_equivocations_total", "evidence",
+        "Proofs stored by this process that a validator contradicted itself";
+
+    // Chain.
+    chain_block_height: Gauge = "ande_chain_block_height", "blocks",
+        "Height of the latest certified block";
+    chain_head: GaugeFamily<HeadLabels> = "ande_chain_head_height", "blocks",
+        "Height of each head: latest is certified, safe is posted, finalized is final there";
+    chain_sync_lag: Gauge = "ande_chain_sync_lag_blocks", "blocks",
+        "Blocks between the highest height heard of and the latest block here";
+    evm_transactions: Counter = "ande_evm_transactions_total", "transactions",
+        "Transactions in blocks committed by this process";
+    evm_txpool_pending: Gauge = "ande_evm_txpool_pending", "transactions",
+        "Pooled transactions that could be in the next block";
+    evm_txpool_queued: Gauge = "ande_evm_txpool_queued", "transactions",
+        "Pooled transactions that wait for an earlier nonce";
+    pool_bytes: Gauge = "ande_pool_bytes", "bytes",
+        "Size of the pooled transactions";
+
+    // Network.
+    p2p_peers: Gauge = "ande_p2p_peers_count", "peers",
+        "Peers with an open consensus connection";
+
+    // Leadership in the operators' words.
+    leader_is_leader: Gauge = "l2_leader_is_leader", "flag",
+        "1 while this node is the proposer";
+    epoch_idx: Gauge = "l2_epoch_idx", "epoch",
+        "Same as ande_consensus_epoch";
+    uptime_ms: Gauge = "l2_uptime_ms", "milliseconds",
+        "Time since the process started";
+
+    // Transactions taken here.
+    tx_submitted: Counter = "l2_tx_submitted_total", "transactions",
+        "Transactions of clients taken by this node";
+    tx_rejected: Counter = "l2_tx_rejected_total", "transactions",
+        "Transactions of clients refused by this node";
+    tx_forwarded: Counter = "l2_tx_forwarded_total", "transactions",
+        "Transactions of clients handed to other validators";
+    tx_forwarded_gauge: Gauge = "l2_tx_forwarded", "transactions",
+        "Same as l2_tx_forwarded_total under its older name";
+
+    // Batches.
+    batches_pending: Gauge = "l2_batches_pending", "batches",
+        "Batches cut here that are not on the settlement chain";
+    batches_posted: Gauge = "l2_batches_posted", "batches",
+        "Index of the last batch that the contract accepted";
+    batches_confirmed: Gauge = "l2_batches_confirmed", "batches",
+        "Index of the last batch in a final settlement block";
+    post_failures: Counter = "l2_post_failures_total", "attempts",
+        "Attempts of this process to post a batch that failed";
+    batcher_batches: GaugeFamily<BatchStateLabels> = "ande_batcher_batches", "batches",
+        "Recent batches stored here by state";
+    batcher_last_posted: Gauge = "ande_da_last_posted_timestamp_seconds", "seconds since 1970",
+        "When the contract accepted the last batch";
+
+    // Settlement chain.
+    l1_up: Gauge = "ande_l1_up", "flag",
+        "1 while the last read of the settlement chain succeeded";
+    l1_latest_block: Gauge = "ande_l1_latest_block", "blocks",
+        "Latest settlement block seen";
+    l1_final_block: Gauge = "ande_l1_final_block", "blocks",
+        "Latest final settlement block seen";
+    l1_view_age: FloatGauge = "ande_l1_view_age_seconds", "seconds",
+        "Age of the last successful read of the settlement chain";
+    l1_signer_balance: FloatGauge = "ande_l1_signer_balance_wei", "wei",
+        "Balance of the key that posts batches from this node";
+
+    // Edge.
+    rpc_requests: CounterFamily<MethodLabels> = "ande_rpc_requests_total", "calls",
+        "JSON-RPC calls answered";
+    rpc_errors: CounterFamily<MethodLabels> = "ande_rpc_errors_total", "calls",
+        "JSON-RPC calls answered with an error";
+    rpc_duration: Histogram = "ande_rpc_request_duration_seconds", "seconds",
+        "Time from a JSON-RPC call to its answer";
+    rpc_connections: Gauge = "ande_rpc_connections", "connections",
+        "Open connections of the public listeners";
+    peer_requests: CounterFamily<PeerLabels> = "ande_peer_requests_total", "requests",
+        "Requests of other nodes answered";
+
+    // Node.
+    build_info: GaugeFamily<BuildLabels> = "ande_build_info", "flag",
+        "Always 1; the labels say what runs";
+    node_draining: Gauge = "ande_node_draining", "flag",
+        "1 while the node finishes open requests before it stops";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Names that dashboards, alerts and runbooks of earlier systems use.
+    const COMPATIBILITY: [&str; 21] = [
+        "ande_consensus_active_validators",
+        "ande_consensus_current_proposer",
+        "ande_consensus_rotation_count",
+        "ande_consensus_timeout_events_total",
+        "ande_consensus_block_time_seconds",
+        "ande_chain_block_height",
+        "ande_chain_sync_lag_blocks",
+        "ande_evm_transactions_total",
+        "ande_evm_txpool_pending",
+        "ande_evm_txpool_queued",
+        "ande_p2p_peers_count",
+        "l2_leader_is_leader",
+        "l2_epoch_idx",
+        "l2_uptime_ms",
+        "l2_tx_submitted_total",
+        "l2_tx_rejected_total",
+        "l2_tx_forwarded",
+        "l2_batches_pending",
+        "l2_batches_posted",
+        "l2_batches_confirmed",
+        "l2_post_failures_total",
+    ];
+
+    #[test]
+    fn names_are_unique_and_well_formed() {
+        let mut seen = BTreeSet::new();
+        for metric in METRICS {
+            assert!(seen.insert(metric.name), "{} appears twice", metric.name);
+            assert!(
+                metric.name.starts_with("ande_") || metric.name.starts_with("l2_"),
+                "{} has no house prefix",
+                metric.name
+            );
+            assert_eq!(
+                metric.kind == MetricKind::Counter,
+                metric.name.ends_with("_total"),
+                "{}: counters and only counters end in _total",
+                metric.name
+            );
+            assert!(!metric.help.ends_with('.') && !metric.help.contains('\n'), "{}", metric.name);
+            assert!(!metric.unit.is_empty(), "{}", metric.name);
+        }
+    }
+
+    #[test]
+    fn compatibility_names_are_present() {
+        for name in COMPATIBILITY {
+            assert!(METRICS.iter().any(|metric| metric.name == name), "{name} is missing");
+        }
+    }
+}
