@@ -43,9 +43,7 @@ mod sol_types {
 }
 
 /// Header of a batch, hashed like the contract's struct of the same name.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchHeader {
     /// Era of all its blocks.
@@ -154,9 +152,7 @@ impl alloy_rlp::Decodable for DaKind {
 }
 
 /// Pointer to the data of a batch, hashed like the contract's struct of the same name.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable, Serialize, Deserialize)]
 pub struct DaPointer {
     /// Kind of place.
     pub kind: DaKind,

@@ -1,12 +1,10 @@
 //! Blocks: the consensus header that is voted on, wrapped around an execution block.
 
 use alloy_primitives::{Address, B256, Bytes, keccak256};
-use alloy_rlp::{RlpDecodable, RlpEncodable};
+use alloy_rlp::{Decodable, Encodable as _, RlpDecodable, RlpEncodable};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Canonical, Certificate, DecodeError, Epoch, Era, Height, ScheduleRules, Skip, Term,
-};
+use crate::{Canonical, DecodeError, Epoch, Era, Height, ScheduleRules, Skip, Term};
 
 /// Largest canonical block in bytes.
 pub const MAX_BLOCK_BYTES: usize = 4 << 20;
@@ -68,7 +66,7 @@ impl Header {
 }
 
 /// A consensus header with the execution block it wraps.
-#[derive(Clone, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable)]
+#[derive(Clone, Debug, PartialEq, Eq, RlpEncodable)]
 pub struct Block {
     /// What is voted on.
     pub header: Header,
@@ -87,12 +85,40 @@ impl Canonical for Block {
     }
 }
 
+impl Decodable for Block {
+    /// Stops at the transaction above the limit: a list of empty strings would otherwise cost 32
+    /// times its size in memory before anybody could count it.
+    fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
+        let mut payload = alloy_rlp::Header::decode_bytes(buf, true)?;
+        let header = Header::decode(&mut payload)?;
+        let execution = Bytes::decode(&mut payload)?;
+        let mut list = alloy_rlp::Header::decode_bytes(&mut payload, true)?;
+        let mut transactions = Vec::new();
+        while !list.is_empty() {
+            if transactions.len() == MAX_BLOCK_TRANSACTIONS {
+                return Err(alloy_rlp::Error::Custom("too many transactions"));
+            }
+            transactions.push(Bytes::decode(&mut list)?);
+        }
+        if !payload.is_empty() {
+            return Err(alloy_rlp::Error::UnexpectedLength);
+        }
+        Ok(Self { header, execution, transactions })
+    }
+}
+
 /// A block that contradicts itself, whatever the chain says.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BlockError {
     /// Too many transactions.
     #[error("{0} transactions exceed the limit of {MAX_BLOCK_TRANSACTIONS}")]
     TooManyTransactions(usize),
+    /// A transaction without a byte.
+    #[error("transaction {0} is empty")]
+    EmptyTransaction(usize),
+    /// More bytes than a block may have.
+    #[error("{0} bytes exceed the limit of {MAX_BLOCK_BYTES}")]
+    TooLong(usize),
     /// A transaction above the size limit.
     #[error("transaction {index} has {bytes} bytes, the limit is {MAX_TRANSACTION_BYTES}")]
     TransactionTooLong {
@@ -140,6 +166,13 @@ impl Block {
         {
             return Err(BlockError::TransactionTooLong { index, bytes: tx.len() });
         }
+        if let Some(index) = self.transactions.iter().position(|tx| tx.is_empty()) {
+            return Err(BlockError::EmptyTransaction(index));
+        }
+        let bytes = 1 + self.length();
+        if bytes > MAX_BLOCK_BYTES {
+            return Err(BlockError::TooLong(bytes));
+        }
         if self.execution.len() > MAX_EXECUTION_HEADER_BYTES {
             return Err(BlockError::ExecutionHeaderTooLong(self.execution.len()));
         }
@@ -149,13 +182,4 @@ impl Block {
         }
         Ok(())
     }
-}
-
-/// A block with the certificate that made it part of the chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Commit {
-    /// The block.
-    pub block: Block,
-    /// Precommits of more than two thirds of the epoch's weight.
-    pub certificate: Certificate,
 }

@@ -5,8 +5,8 @@ use alloy_rlp::{RlpDecodable, RlpEncodable};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Canonical, Domain, Epoch, EpochSet, Era, Height, MAX_COMMITTEE, Round, Signature,
-    Vote, VoteKind,
+    Canonical, Domain, Epoch, EpochSet, Era, Height, MAX_COMMITTEE, Round, Signature, Vote,
+    VoteKind,
 };
 
 /// One validator's precommit.
@@ -59,6 +59,12 @@ pub enum CertificateError {
         /// Epoch of the set.
         set_epoch: Epoch,
     },
+    /// A height of another epoch.
+    #[error("height {0} is not in the epoch of the certificate")]
+    WrongHeight(Height),
+    /// A quorum for nothing.
+    #[error("a certificate for nil certifies no block")]
+    Nil,
     /// Not strictly ascending by signer.
     #[error("signatures are not in strictly ascending order of their signers at index {0}")]
     Order(usize),
@@ -109,6 +115,12 @@ impl Certificate {
                 set_era: set.era,
                 set_epoch: set.epoch,
             });
+        }
+        if !set.contains(self.height) {
+            return Err(CertificateError::WrongHeight(self.height));
+        }
+        if self.block_hash.is_zero() {
+            return Err(CertificateError::Nil);
         }
         let digest = domain.vote_digest(&self.vote());
         let mut signed = 0u64;

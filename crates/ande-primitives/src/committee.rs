@@ -10,9 +10,7 @@ pub const MAX_COMMITTEE: usize = 256;
 pub const MAX_TOTAL_WEIGHT: u64 = 1 << 60;
 
 /// A validator with weight in one epoch.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable, Serialize, Deserialize)]
 pub struct Member {
     /// Address of the consensus key.
     pub signer: Address,
@@ -46,6 +44,9 @@ pub enum CommitteeError {
     /// Not strictly ascending by id.
     #[error("member ids are not strictly ascending at validator {0}")]
     Order(u32),
+    /// A member without a key.
+    #[error("validator {0} has the zero address as signer")]
+    ZeroSigner(u32),
     /// Two members with one key.
     #[error("signer {0} appears twice")]
     DuplicateSigner(Address),
@@ -72,6 +73,9 @@ impl Committee {
         for member in &members {
             if member.weight == 0 {
                 return Err(CommitteeError::ZeroWeight(member.id));
+            }
+            if member.signer.is_zero() {
+                return Err(CommitteeError::ZeroSigner(member.id));
             }
             if last_id.is_some_and(|last| last >= member.id) {
                 return Err(CommitteeError::Order(member.id));
@@ -152,9 +156,7 @@ impl Decodable for Committee {
 }
 
 /// A strict fraction of the weight: `signed * den > total * num`.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable, Serialize, Deserialize)]
 pub struct QuorumFraction {
     /// Numerator.
     pub num: u16,
@@ -165,6 +167,13 @@ pub struct QuorumFraction {
 impl QuorumFraction {
     /// More than two thirds: the Byzantine quorum.
     pub const TWO_THIRDS: Self = Self { num: 2, den: 3 };
+
+    /// Whether two quorums always share a member and everybody together is a quorum: at least one
+    /// half and below one. Anything else certifies nothing or contradictions.
+    #[must_use]
+    pub const fn is_sound(self) -> bool {
+        self.num < self.den && self.num as u32 * 2 >= self.den as u32
+    }
 
     /// Whether `signed` of `total` is a quorum.
     #[must_use]

@@ -5,7 +5,7 @@ use alloy_rlp::{RlpDecodable, RlpEncodable};
 use serde::Serialize;
 
 use crate::{
-    Canonical, Committee, Epoch, Era, Height, MAX_COMMITTEE, Member, QuorumFraction,
+    Canonical, Committee, DecodeError, Epoch, Era, Height, MAX_COMMITTEE, Member, QuorumFraction,
     ScheduleRules, Skip,
 };
 
@@ -35,6 +35,17 @@ pub struct EpochSet {
 impl Canonical for EpochSet {
     const VERSION: u8 = 1;
     const MAX_BYTES: usize = 256 + MAX_COMMITTEE * 64;
+
+    fn check_bounds(&self) -> Result<(), DecodeError> {
+        if self.quorum.is_sound() {
+            Ok(())
+        } else {
+            let QuorumFraction { num, den } = self.quorum;
+            Err(DecodeError::Bounds(format!(
+                "a quorum above {num}/{den} is not safe or not reachable"
+            )))
+        }
+    }
 }
 
 impl EpochSet {

@@ -66,11 +66,12 @@ counter!(
 
 impl Term {
     /// The term of a block in `window` after `skip` passed-over proposers. Skips beyond 16 bits
-    /// saturate: a window that long without a block never reaches the settlement chain.
+    /// and windows beyond 48 bits saturate, so that a term never goes back.
     #[must_use]
     pub const fn new(window: Window, skip: Skip) -> Self {
         let low = if skip.0 > 0xffff { 0xffff } else { skip.0 as u64 };
-        Self((window.0 << 16) | low)
+        let high = if window.0 > u64::MAX >> 16 { u64::MAX >> 16 } else { window.0 };
+        Self((high << 16) | low)
     }
 
     /// The window part.

@@ -57,10 +57,8 @@ impl ValidatorKey {
     /// # Errors
     /// [`KeyError::Signing`] in the cryptographically impossible case of a zero scalar.
     pub fn sign_digest(&self, digest: B256) -> Result<Signature, KeyError> {
-        let (signature, recovery) = self
-            .key
-            .sign_prehash_recoverable(digest.as_slice())
-            .map_err(|_| KeyError::Signing)?;
+        let (signature, recovery) =
+            self.key.sign_prehash_recoverable(digest.as_slice()).map_err(|_| KeyError::Signing)?;
         let mut bytes = [0u8; 65];
         bytes[..64].copy_from_slice(&signature.to_bytes());
         bytes[64] = 27 + u8::from(recovery.is_y_odd());
@@ -85,8 +83,8 @@ impl NodeId {
     /// # Errors
     /// [`KeyError::Ed25519`] when the id is no curve point or the signature is not its own.
     pub fn verify(&self, message: &[u8], signature: &NodeSignature) -> Result<(), KeyError> {
-        let key = ed25519_dalek::VerifyingKey::from_bytes(&self.0.0)
-            .map_err(|_| KeyError::Ed25519)?;
+        let key =
+            ed25519_dalek::VerifyingKey::from_bytes(&self.0.0).map_err(|_| KeyError::Ed25519)?;
         let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
         key.verify_strict(message, &signature).map_err(|_| KeyError::Ed25519)
     }

@@ -7,11 +7,13 @@ mod batch;
 mod block;
 mod certificate;
 mod codec;
+mod commit;
 mod committee;
 mod epoch_set;
 mod ids;
 mod keys;
 mod merkle;
+mod quorum_certificate;
 mod schedule;
 mod signature;
 mod typed_data;
@@ -21,16 +23,20 @@ pub use batch::{
     SkipRecordError, decode_skip_records, encode_skip_records, genesis_batch_hash,
 };
 pub use block::{
-    Block, BlockError, Commit, Header, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS,
-    MAX_EXECUTION_HEADER_BYTES, MAX_TRANSACTION_BYTES,
+    Block, BlockError, Header, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, MAX_EXECUTION_HEADER_BYTES,
+    MAX_TRANSACTION_BYTES,
 };
 pub use certificate::{Certificate, CertificateError, CommitSignature};
 pub use codec::{Canonical, DecodeError};
-pub use committee::{Committee, CommitteeError, MAX_COMMITTEE, MAX_TOTAL_WEIGHT, Member, QuorumFraction};
+pub use commit::{Commit, CommitError};
+pub use committee::{
+    Committee, CommitteeError, MAX_COMMITTEE, MAX_TOTAL_WEIGHT, Member, QuorumFraction,
+};
 pub use epoch_set::EpochSet;
 pub use ids::{Epoch, Era, Height, Round, Skip, Term, Window};
 pub use keys::{KeyError, NodeId, NodeKey, NodeSignature, ValidatorKey};
 pub use merkle::{inclusion_proof, inclusion_root, verify_inclusion};
+pub use quorum_certificate::{QuorumCertificate, QuorumCertificateError};
 pub use schedule::{RulesError, ScheduleMode, ScheduleRules};
 pub use signature::{Signature, SignatureError};
 pub use typed_data::{Checkpoint, Domain, OpenTerm, SignerKey, Vote, VoteKind};

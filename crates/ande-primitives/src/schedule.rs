@@ -48,7 +48,7 @@ impl Decodable for ScheduleMode {
 
 /// Schedule parameters of an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, RlpEncodable, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", try_from = "RawRules")]
 pub struct ScheduleRules {
     mode: ScheduleMode,
     rotation_interval: u32,
@@ -190,18 +190,26 @@ impl ScheduleRules {
     }
 }
 
+/// Rules as they arrive from outside, before [`ScheduleRules::new`] has judged them.
+#[derive(RlpDecodable, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawRules {
+    mode: ScheduleMode,
+    rotation_interval: u32,
+    windows_per_epoch: u32,
+    timeout_blocks: u16,
+}
+
+impl TryFrom<RawRules> for ScheduleRules {
+    type Error = RulesError;
+    fn try_from(raw: RawRules) -> Result<Self, RulesError> {
+        Self::new(raw.mode, raw.rotation_interval, raw.windows_per_epoch, raw.timeout_blocks)
+    }
+}
+
 impl Decodable for ScheduleRules {
     fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
-        #[derive(RlpDecodable)]
-        struct Raw {
-            mode: ScheduleMode,
-            rotation_interval: u32,
-            windows_per_epoch: u32,
-            timeout_blocks: u16,
-        }
-        let raw = Raw::decode(buf)?;
-        Self::new(raw.mode, raw.rotation_interval, raw.windows_per_epoch, raw.timeout_blocks)
-            .map_err(|_| alloy_rlp::Error::Custom("schedule rules"))
+        RawRules::decode(buf)?.try_into().map_err(|_| alloy_rlp::Error::Custom("schedule rules"))
     }
 }
 

@@ -7,8 +7,17 @@ use serde::{Deserialize, Serialize};
 
 /// `r (32) || s (32) || v (1)` with low `s` and `v` 27 or 28, as `ecrecover` takes it.
 #[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-    RlpEncodableWrapper, RlpDecodableWrapper,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    RlpEncodableWrapper,
+    RlpDecodableWrapper,
 )]
 #[serde(transparent)]
 pub struct Signature(FixedBytes<65>);

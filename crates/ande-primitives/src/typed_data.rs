@@ -1,6 +1,8 @@
 //! EIP-712 messages. One domain: name "AndeSequencer", version "1", the settlement chain's id and
 //! the `AndeConsensus` contract. Type strings equal those of `TypedDataLib.sol`.
 
+use std::sync::LazyLock;
+
 use alloy_primitives::{Address, B256, U256, keccak256};
 use alloy_rlp::{Decodable, Encodable, RlpDecodable, RlpEncodable};
 use alloy_sol_types::{Eip712Domain, SolStruct};
@@ -159,25 +161,36 @@ pub struct SignerKey {
 }
 
 /// Binds every signature to one settlement chain, one contract and one L2.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Domain {
     l2_chain_id: u64,
-    domain: Eip712Domain,
+    separator: B256,
 }
+
+/// `encodeType` of a message never changes, so its hash is computed once.
+fn type_hash<T: SolStruct>() -> B256 {
+    keccak256(T::eip712_encode_type().as_bytes())
+}
+
+static VOTE_TYPE: LazyLock<B256> = LazyLock::new(type_hash::<sol_types::Vote>);
+static CHECKPOINT_TYPE: LazyLock<B256> = LazyLock::new(type_hash::<sol_types::Checkpoint>);
+static OPEN_TERM_TYPE: LazyLock<B256> = LazyLock::new(type_hash::<sol_types::OpenTerm>);
+static SIGNER_KEY_TYPE: LazyLock<B256> = LazyLock::new(type_hash::<sol_types::SignerKey>);
 
 impl Domain {
     /// Domain of the `AndeConsensus` contract at `consensus` on settlement chain `l1_chain_id`,
     /// for the L2 `l2_chain_id`.
     #[must_use]
     pub fn new(l1_chain_id: u64, consensus: Address, l2_chain_id: u64) -> Self {
-        let domain = Eip712Domain::new(
+        let separator = Eip712Domain::new(
             Some("AndeSequencer".into()),
             Some("1".into()),
             Some(U256::from(l1_chain_id)),
             Some(consensus),
             None,
-        );
-        Self { l2_chain_id, domain }
+        )
+        .separator();
+        Self { l2_chain_id, separator }
     }
 
     /// Chain id of the L2.
@@ -188,64 +201,85 @@ impl Domain {
 
     /// EIP-712 domain separator; equals the contract's `domainSeparator()`.
     #[must_use]
-    pub fn separator(&self) -> B256 {
-        self.domain.separator()
+    pub const fn separator(&self) -> B256 {
+        self.separator
+    }
+
+    /// `keccak256(0x1901 || separator || keccak256(type hash || fields))`.
+    fn digest<T: SolStruct>(&self, type_hash: B256, message: &T) -> B256 {
+        let fields = message.eip712_encode_data();
+        let mut data = Vec::with_capacity(32 + fields.len());
+        data.extend_from_slice(type_hash.as_slice());
+        data.extend_from_slice(&fields);
+        let mut preimage = [0u8; 66];
+        preimage[..2].copy_from_slice(&[0x19, 0x01]);
+        preimage[2..34].copy_from_slice(self.separator.as_slice());
+        preimage[34..].copy_from_slice(keccak256(data).as_slice());
+        keccak256(preimage)
     }
 
     /// Digest of a vote.
     #[must_use]
     pub fn vote_digest(&self, vote: &Vote) -> B256 {
-        sol_types::Vote {
-            l2ChainId: self.l2_chain_id,
-            era: vote.era.0,
-            epoch: vote.epoch.0,
-            height: vote.height.0,
-            round: vote.round.0,
-            kind: vote.kind as u8,
-            blockHash: vote.block_hash,
-        }
-        .eip712_signing_hash(&self.domain)
+        self.digest(
+            *VOTE_TYPE,
+            &sol_types::Vote {
+                l2ChainId: self.l2_chain_id,
+                era: vote.era.0,
+                epoch: vote.epoch.0,
+                height: vote.height.0,
+                round: vote.round.0,
+                kind: vote.kind as u8,
+                blockHash: vote.block_hash,
+            },
+        )
     }
 
     /// Digest of a checkpoint.
     #[must_use]
     pub fn checkpoint_digest(&self, checkpoint: &Checkpoint) -> B256 {
-        sol_types::Checkpoint {
-            l2ChainId: self.l2_chain_id,
-            era: checkpoint.era.0,
-            epoch: checkpoint.epoch.0,
-            batchIndex: checkpoint.batch_index,
-            attempt: checkpoint.attempt,
-            parentBatchHash: checkpoint.parent_batch_hash,
-            contentHash: checkpoint.content_hash,
-            daHash: checkpoint.da_hash,
-        }
-        .eip712_signing_hash(&self.domain)
+        self.digest(
+            *CHECKPOINT_TYPE,
+            &sol_types::Checkpoint {
+                l2ChainId: self.l2_chain_id,
+                era: checkpoint.era.0,
+                epoch: checkpoint.epoch.0,
+                batchIndex: checkpoint.batch_index,
+                attempt: checkpoint.attempt,
+                parentBatchHash: checkpoint.parent_batch_hash,
+                contentHash: checkpoint.content_hash,
+                daHash: checkpoint.da_hash,
+            },
+        )
     }
 
     /// Digest of a term opening.
     #[must_use]
     pub fn open_term_digest(&self, open: &OpenTerm) -> B256 {
-        sol_types::OpenTerm {
-            l2ChainId: self.l2_chain_id,
-            era: open.era.0,
-            epoch: open.epoch.0,
-            term: open.term.0,
-        }
-        .eip712_signing_hash(&self.domain)
+        self.digest(
+            *OPEN_TERM_TYPE,
+            &sol_types::OpenTerm {
+                l2ChainId: self.l2_chain_id,
+                era: open.era.0,
+                epoch: open.epoch.0,
+                term: open.term.0,
+            },
+        )
     }
 
     /// Digest of a proof of possession.
     #[must_use]
     pub fn signer_key_digest(&self, proof: &SignerKey) -> B256 {
-        sol_types::SignerKey {
-            owner: proof.owner,
-            signer: proof.signer,
-            p2pPeerId: proof.p2p_peer_id,
-            nonce: proof.nonce,
-            deadline: proof.deadline,
-        }
-        .eip712_signing_hash(&self.domain)
+        self.digest(
+            *SIGNER_KEY_TYPE,
+            &sol_types::SignerKey {
+                owner: proof.owner,
+                signer: proof.signer,
+                p2pPeerId: proof.p2p_peer_id,
+                nonce: proof.nonce,
+                deadline: proof.deadline,
+            },
+        )
     }
 
     /// Digest of a message of the consensus engine's own protocol. Starts with a letter, so it
@@ -254,7 +288,7 @@ impl Domain {
     pub fn engine_digest(&self, tag: &str, message: &[u8]) -> B256 {
         let mut data = Vec::with_capacity(16 + 3 * 32);
         data.extend_from_slice(b"ANDE engine 1:\x00\x00");
-        data.extend_from_slice(self.separator().as_slice());
+        data.extend_from_slice(self.separator.as_slice());
         data.extend_from_slice(keccak256(tag).as_slice());
         data.extend_from_slice(keccak256(message).as_slice());
         keccak256(data)
