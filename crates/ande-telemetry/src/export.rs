@@ -27,38 +27,41 @@ impl Metrics {
 /// exemplars and the end mark go. The text format itself passes unchanged.
 #[must_use]
 pub fn openmetrics_to_text(export: &str) -> String {
-    let kinds: std::collections::HashMap<&str, &str> =
-        export.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')).collect();
     let mut out = String::with_capacity(export.len() + 64);
+    // Help comes before the type, which decides the name that both carry.
+    let mut help: Option<(&str, &str)> = None;
     for line in export.lines() {
-        if let Some(rest) = line.strip_prefix("# TYPE ") {
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            flush_help(&mut out, help.take(), None);
+            help = Some(rest.split_once(' ').unwrap_or((rest, "")));
+        } else if let Some(rest) = line.strip_prefix("# TYPE ") {
             let (name, kind) = rest.split_once(' ').unwrap_or((rest, "unknown"));
-            let kind = match kind {
-                "info" | "stateset" => "gauge",
-                "unknown" => "untyped",
-                "gaugehistogram" => "histogram",
-                other => other,
+            let (suffix, kind) = match kind {
+                "counter" if !name.ends_with("_total") => ("_total", kind),
+                "info" if !name.ends_with("_info") => ("_info", "gauge"),
+                "info" | "stateset" => ("", "gauge"),
+                "unknown" => ("", "untyped"),
+                "gaugehistogram" => ("", "histogram"),
+                other => ("", other),
             };
-            let _ = writeln!(out, "# TYPE {} {kind}", family_name(name, &kinds));
-        } else if let Some(rest) = line.strip_prefix("# HELP ") {
-            let (name, help) = rest.split_once(' ').unwrap_or((rest, ""));
-            let _ = writeln!(out, "# HELP {} {help}", family_name(name, &kinds));
+            flush_help(&mut out, help.take(), Some((name, suffix)));
+            let _ = writeln!(out, "# TYPE {name}{suffix} {kind}");
         } else if !line.starts_with('#') && !line.trim().is_empty() {
+            flush_help(&mut out, help.take(), None);
             // An exemplar follows the value; label values of ours and the engine's have no '#'.
             out.push_str(line.split_once(" # ").map_or(line, |(sample, _)| sample));
             out.push('\n');
         }
     }
+    flush_help(&mut out, help, None);
     out
 }
 
-fn family_name(name: &str, kinds: &std::collections::HashMap<&str, &str>) -> String {
-    let suffix = match kinds.get(name) {
-        Some(&"counter") if !name.ends_with("_total") => "_total",
-        Some(&"info") if !name.ends_with("_info") => "_info",
-        _ => "",
-    };
-    format!("{name}{suffix}")
+fn flush_help(out: &mut String, help: Option<(&str, &str)>, family: Option<(&str, &str)>) {
+    if let Some((name, text)) = help {
+        let suffix = family.filter(|(other, _)| *other == name).map_or("", |(_, suffix)| suffix);
+        let _ = writeln!(out, "# HELP {name}{suffix} {text}");
+    }
 }
 
 /// The table as a Markdown document.
