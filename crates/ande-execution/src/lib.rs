@@ -1,1 +1,15 @@
-//! Executors behind one trait
+//! Executors behind one trait, in the words of the Engine API.
+//!
+//! [`Executor`] is what the chain asks of whatever turns transactions into blocks: make a payload,
+//! judge a payload, make it the head. [`Payload`] is the currency: a bit-exact Ethereum header with
+//! its transactions. [`NoneExecutor`] orders opaque transactions without running them.
+
+mod error;
+mod executor;
+mod none;
+mod payload;
+
+pub use error::{ExecutionError, PayloadError};
+pub use executor::{Attributes, ExecHead, Executor, InclusionIndex, PayloadStatus, Recovery};
+pub use none::{DEFAULT_GAS_LIMIT, NoneExecutor, NoneGenesis};
+pub use payload::{MAX_PAYLOAD_BYTES, Payload, transaction_hash, transactions_root};

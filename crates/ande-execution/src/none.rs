@@ -1,0 +1,384 @@
+//! An executor that executes nothing: it orders transactions.
+
+use std::{collections::HashMap, collections::HashSet, sync::Arc};
+
+use alloy_consensus::{
+    Header,
+    constants::{EMPTY_OMMER_ROOT_HASH, EMPTY_RECEIPTS, EMPTY_ROOT_HASH, EMPTY_WITHDRAWALS},
+};
+use alloy_primitives::{Address, B64, B256, Bloom, Bytes, U256, keccak256};
+use alloy_rlp::Encodable;
+use ande_primitives::MAX_BLOCK_TRANSACTIONS;
+use async_trait::async_trait;
+use parking_lot::Mutex;
+
+use crate::{
+    Attributes, ExecHead, ExecutionError, Executor, InclusionIndex, MAX_PAYLOAD_BYTES, Payload,
+    PayloadStatus, Recovery, payload::is_allowed_length, transaction_hash, transactions_root,
+};
+
+/// Gas limit in every header when the genesis names none. Nothing is metered, but Ethereum clients
+/// expect a plausible number.
+pub const DEFAULT_GAS_LIMIT: u64 = 30_000_000;
+
+/// Most validated results kept for one number. More rivals than that are judged again when asked.
+const MAX_KEPT: usize = 1024;
+
+/// What makes the genesis of a chain without execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoneGenesis {
+    /// Chain id of the L2.
+    pub chain_id: u64,
+    /// Timestamp of the genesis block in seconds.
+    pub timestamp: u64,
+    /// Gas limit in every header.
+    pub gas_limit: u64,
+}
+
+impl NoneGenesis {
+    /// The genesis of a chain id: timestamp 0, [`DEFAULT_GAS_LIMIT`].
+    #[must_use]
+    pub const fn new(chain_id: u64) -> Self {
+        Self { chain_id, timestamp: 0, gas_limit: DEFAULT_GAS_LIMIT }
+    }
+
+    fn header(&self) -> Header {
+        let mut seed = b"ANDE none genesis".to_vec();
+        seed.extend_from_slice(&self.chain_id.to_be_bytes());
+        let mut extra = b"ANDE none ".to_vec();
+        extra.extend_from_slice(&self.chain_id.to_be_bytes());
+        Header {
+            number: 0,
+            timestamp: self.timestamp,
+            gas_limit: self.gas_limit,
+            state_root: keccak256(seed),
+            extra_data: extra.into(),
+            ..blank_header()
+        }
+    }
+}
+
+/// Orders and deduplicates opaque transactions.
+///
+/// The header is a correct Cancun header: the transactions root is real, there are no receipts, no
+/// gas is used, the base fee stays 0, and the state root is a running hash of everything ordered so
+/// far, `keccak256(parent state root || transaction hashes)`.
+pub struct NoneExecutor {
+    genesis: NoneGenesis,
+    index: Arc<dyn InclusionIndex>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    head: ExecHead,
+    /// Validated blocks on the head.
+    kept: HashMap<B256, ExecHead>,
+}
+
+impl std::fmt::Debug for NoneExecutor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NoneExecutor")
+            .field("genesis", &self.genesis)
+            .field("head", &self.state.lock().head)
+            .finish_non_exhaustive()
+    }
+}
+
+impl NoneExecutor {
+    /// An executor at genesis; [`Executor::recover`] brings it to the stored tip.
+    #[must_use]
+    pub fn new(genesis: NoneGenesis, index: Arc<dyn InclusionIndex>) -> Self {
+        let head = head_of(&genesis.header());
+        Self { genesis, index, state: Mutex::new(State { head, kept: HashMap::new() }) }
+    }
+
+    /// The only header that these attributes and transactions have on `parent`.
+    fn header(
+        &self,
+        parent: &ExecHead,
+        attributes: &Attributes,
+        transactions: &[Bytes],
+        hashes: &[B256],
+    ) -> Header {
+        let mut running = Vec::with_capacity(32 * (1 + hashes.len()));
+        running.extend_from_slice(parent.state_root.as_slice());
+        for hash in hashes {
+            running.extend_from_slice(hash.as_slice());
+        }
+        Header {
+            parent_hash: attributes.parent_execution_hash,
+            beneficiary: attributes.fee_recipient,
+            state_root: keccak256(running),
+            transactions_root: transactions_root(transactions),
+            number: attributes.number,
+            gas_limit: self.genesis.gas_limit,
+            timestamp: attributes.timestamp_ms / 1000,
+            parent_beacon_block_root: Some(attributes.parent_consensus_hash),
+            ..blank_header()
+        }
+    }
+
+    /// Takes what fits of `transactions`, in order, without those in the chain.
+    async fn select(
+        &self,
+        head: u64,
+        transactions: Vec<Bytes>,
+    ) -> Result<(Vec<Bytes>, Vec<B256>), ExecutionError> {
+        let mut seen = HashSet::new();
+        let (fresh, hashes): (Vec<Bytes>, Vec<B256>) = transactions
+            .into_iter()
+            .filter(|tx| is_allowed_length(tx.len()))
+            .map(|tx| {
+                let hash = transaction_hash(&tx);
+                (tx, hash)
+            })
+            .filter(|(_, hash)| seen.insert(*hash))
+            .unzip();
+        let included = self.included(head, &hashes).await?;
+        let mut bytes = 0usize;
+        let mut chosen = (Vec::new(), Vec::new());
+        for ((tx, hash), included) in fresh.into_iter().zip(hashes).zip(included) {
+            let fits = bytes + tx.length() <= MAX_PAYLOAD_BYTES;
+            if included || !fits {
+                continue;
+            }
+            if chosen.0.len() == MAX_BLOCK_TRANSACTIONS {
+                break;
+            }
+            bytes += tx.length();
+            chosen.0.push(tx);
+            chosen.1.push(hash);
+        }
+        Ok(chosen)
+    }
+
+    async fn included(&self, up_to: u64, hashes: &[B256]) -> Result<Vec<bool>, ExecutionError> {
+        if hashes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let included = self.index.included(up_to, hashes).await?;
+        if included.len() == hashes.len() {
+            Ok(included)
+        } else {
+            Err(ExecutionError::Index(format!(
+                "{} answers to {} questions",
+                included.len(),
+                hashes.len()
+            )))
+        }
+    }
+
+    /// Keeps a result if its parent still is the head.
+    fn keep(&self, parent: B256, block: ExecHead) -> bool {
+        let mut state = self.state.lock();
+        if state.head.hash == block.hash {
+            return true;
+        }
+        if state.head.hash != parent {
+            return false;
+        }
+        if state.kept.len() >= MAX_KEPT {
+            state.kept.clear();
+        }
+        state.kept.insert(block.hash, block);
+        true
+    }
+}
+
+#[async_trait]
+impl Executor for NoneExecutor {
+    fn genesis(&self) -> Payload {
+        Payload::new(&self.genesis.header(), Vec::new())
+    }
+
+    async fn head(&self) -> ExecHead {
+        self.state.lock().head
+    }
+
+    async fn propose(
+        &self,
+        attributes: Attributes,
+        transactions: Vec<Bytes>,
+    ) -> Result<Payload, ExecutionError> {
+        let head = self.head().await;
+        if !is_on(&head, &attributes) {
+            return Err(not_on_head(&head, &attributes));
+        }
+        let (transactions, hashes) = self.select(head.number, transactions).await?;
+        let header = self.header(&head, &attributes, &transactions, &hashes);
+        if header.timestamp < head.timestamp {
+            return Err(ExecutionError::Unavailable(format!(
+                "the clock is {} s behind the parent block",
+                head.timestamp - header.timestamp
+            )));
+        }
+        if self.keep(head.hash, head_of(&header)) {
+            Ok(Payload::new(&header, transactions))
+        } else {
+            Err(not_on_head(&self.head().await, &attributes))
+        }
+    }
+
+    async fn validate(
+        &self,
+        attributes: &Attributes,
+        payload: &Payload,
+    ) -> Result<PayloadStatus, ExecutionError> {
+        let hashes = match payload.check_transactions() {
+            Ok(hashes) => hashes,
+            Err(error) => return Ok(PayloadStatus::Invalid(error.to_string())),
+        };
+        let header = match payload.decode_header() {
+            Ok(header) => header,
+            Err(error) => return Ok(PayloadStatus::Invalid(error.to_string())),
+        };
+        let head = self.head().await;
+        if !is_on(&head, attributes) {
+            return Ok(PayloadStatus::Syncing(format!(
+                "block {} on {} cannot be judged on the head, block {} {}",
+                attributes.number, attributes.parent_execution_hash, head.number, head.hash
+            )));
+        }
+        let expected = self.header(&head, attributes, &payload.transactions, &hashes);
+        if let Some(difference) = difference(&expected, &header) {
+            return Ok(PayloadStatus::Invalid(difference));
+        }
+        if header.timestamp < head.timestamp {
+            return Ok(PayloadStatus::Invalid(format!(
+                "timestamp {} is before the parent's {}",
+                header.timestamp, head.timestamp
+            )));
+        }
+        let included = self.included(head.number, &hashes).await?;
+        if let Some((hash, _)) = hashes.iter().zip(included).find(|(_, included)| *included) {
+            return Ok(PayloadStatus::Invalid(format!(
+                "transaction {hash} is in the chain already"
+            )));
+        }
+        if self.keep(head.hash, head_of(&expected)) {
+            Ok(PayloadStatus::Valid)
+        } else {
+            Ok(PayloadStatus::Syncing("the head moved meanwhile".into()))
+        }
+    }
+
+    async fn commit(&self, hash: B256) -> Result<(), ExecutionError> {
+        let mut state = self.state.lock();
+        if state.head.hash == hash {
+            return Ok(());
+        }
+        let Some(block) = state.kept.get(&hash).copied() else {
+            return Err(ExecutionError::NotValidated { hash, head: state.head.hash });
+        };
+        *state = State { head: block, kept: HashMap::new() };
+        Ok(())
+    }
+
+    async fn recover(&self, tip: Option<&Payload>) -> Result<Recovery, ExecutionError> {
+        let head = match tip {
+            None => head_of(&self.genesis.header()),
+            Some(tip) => {
+                let header = tip.decode_header()?;
+                let root = transactions_root(&tip.transactions);
+                if root != header.transactions_root {
+                    return Err(ExecutionError::Recover(format!(
+                        "its transactions have root {root}, its header says {}",
+                        header.transactions_root
+                    )));
+                }
+                if header.gas_limit != self.genesis.gas_limit || header.gas_used != 0 {
+                    return Err(ExecutionError::Recover(
+                        "another executor or another configuration made it".into(),
+                    ));
+                }
+                head_of(&header)
+            }
+        };
+        *self.state.lock() = State { head, kept: HashMap::new() };
+        Ok(Recovery::Ready)
+    }
+}
+
+/// The fields that every header of this executor has in common.
+fn blank_header() -> Header {
+    Header {
+        parent_hash: B256::ZERO,
+        ommers_hash: EMPTY_OMMER_ROOT_HASH,
+        beneficiary: Address::ZERO,
+        state_root: B256::ZERO,
+        transactions_root: EMPTY_ROOT_HASH,
+        receipts_root: EMPTY_RECEIPTS,
+        logs_bloom: Bloom::ZERO,
+        difficulty: U256::ZERO,
+        number: 0,
+        gas_limit: 0,
+        gas_used: 0,
+        timestamp: 0,
+        extra_data: Bytes::new(),
+        mix_hash: B256::ZERO,
+        nonce: B64::ZERO,
+        base_fee_per_gas: Some(0),
+        withdrawals_root: Some(EMPTY_WITHDRAWALS),
+        blob_gas_used: Some(0),
+        excess_blob_gas: Some(0),
+        parent_beacon_block_root: Some(B256::ZERO),
+        requests_hash: None,
+        block_access_list_hash: None,
+        slot_number: None,
+    }
+}
+
+fn head_of(header: &Header) -> ExecHead {
+    ExecHead {
+        number: header.number,
+        hash: header.hash_slow(),
+        state_root: header.state_root,
+        timestamp: header.timestamp,
+    }
+}
+
+fn is_on(head: &ExecHead, attributes: &Attributes) -> bool {
+    head.hash == attributes.parent_execution_hash
+        && head.number.checked_add(1) == Some(attributes.number)
+}
+
+fn not_on_head(head: &ExecHead, attributes: &Attributes) -> ExecutionError {
+    ExecutionError::NotOnHead {
+        number: attributes.number,
+        parent: attributes.parent_execution_hash,
+        head_number: head.number,
+        head: head.hash,
+    }
+}
+
+/// Names the first field in which the two headers differ.
+fn difference(expected: &Header, got: &Header) -> Option<String> {
+    macro_rules! compare {
+        ($($field:ident),*) => {
+            $(if expected.$field != got.$field {
+                return Some(format!(
+                    "{} is {:?} in the header and {:?} here",
+                    stringify!($field), got.$field, expected.$field
+                ));
+            })*
+        };
+    }
+    compare!(
+        parent_hash,
+        number,
+        timestamp,
+        beneficiary,
+        transactions_root,
+        state_root,
+        receipts_root,
+        logs_bloom,
+        gas_limit,
+        gas_used,
+        extra_data,
+        mix_hash,
+        base_fee_per_gas,
+        parent_beacon_block_root
+    );
+    (expected != got).then(|| "the headers differ".to_owned())
+}
