@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.28;
+
+import {IAndeConsensus} from "../interfaces/IAndeConsensus.sol";
+import {IAndeSequencerCoordinator} from "../interfaces/IAndeSequencerCoordinator.sol";
+import {IQuorumVerifier} from "../interfaces/IQuorumVerifier.sol";
+import {BatchLib} from "../libraries/BatchLib.sol";
+import {InclusionLib} from "../libraries/InclusionLib.sol";
+import {TypedDataLib} from "../libraries/TypedDataLib.sol";
+import {
+    BadDa,
+    BadVersion,
+    EpochBoundary,
+    EpochNotOpen,
+    ForcedAccMismatch,
+    ForcedRange,
+    NotContiguous,
+    NotTopLevelCall,
+    ParamOutOfBounds,
+    QuorumNotReached,
+    StaleTerm,
+    TermWindowMismatch,
+    WrongEra,
+    WrongParent
+} from "./AndeErrors.sol";
+import {
+    BatchHeader,
+    BatchTip,
+    Checkpoint,
+    ConsensusConfig,
+    DaPointer,
+    ForcedEntry,
+    OpenTerm,
+    QuorumCert,
+    QuorumContext,
+    QueueState
+} from "./AndeTypes.sol";
+
+/// @title AndeSequencerCoordinator
+/// @notice The chain of certified batches. What counts is the quorum certificate, never the sender.
+/// @dev Holds no stake and cannot move any. An accepted batch is final: there is no overwrite, delete or revert.
+contract AndeSequencerCoordinator is IAndeSequencerCoordinator {
+    IAndeConsensus private immutable CONSENSUS;
+    uint64 private immutable L2_CHAIN_ID;
+    uint64 private immutable ROTATION_INTERVAL;
+    uint64 private immutable EPOCH_LENGTH;
+
+    BatchTip private _tip;
+    QueueState private _queue;
+    mapping(uint64 batchIndex => bytes32) private _batchHashes;
+    /// @dev Forced queue; entries are written only once forced inclusion is part of the contract.
+    mapping(uint64 index => ForcedEntry) private _forced;
+    /// @dev Reserved: fees of consumed forced transactions.
+    mapping(address recipient => uint256) private _fees;
+
+    /// @param consensus_ Consensus contract; its chain id, genesis and window sizes are fixed here.
+    constructor(address consensus_) {
+        CONSENSUS = IAndeConsensus(consensus_);
+        ConsensusConfig memory config = CONSENSUS.config();
+        L2_CHAIN_ID = config.l2ChainId;
+        ROTATION_INTERVAL = config.rotationInterval;
+        EPOCH_LENGTH = uint64(config.rotationInterval) * config.windowsPerEpoch;
+        _batchHashes[0] = CONSENSUS.genesisBatchHash();
+    }
+
+    /// @inheritdoc IAndeSequencerCoordinator
+    function submitBatchWithCalldata(
+        BatchHeader calldata header,
+        DaPointer calldata da,
+        QuorumCert calldata qc,
+        bytes calldata skips,
+        bytes calldata data
+    ) external {
+        // Nodes look for the data in the input of the transaction, so it must not hide in an inner call.
+        // slither-disable-next-line tx-origin
+        require(msg.sender == tx.origin && msg.sender.code.length == 0, NotTopLevelCall());
+        require(data.length == da.size && keccak256(data) == da.commitment, BadDa(da.kind));
+        _submit(header, da, qc, skips);
+    }
+
+    /// @inheritdoc IAndeSequencerCoordinator
+    function openTerm(uint64 epoch, uint64 term, QuorumCert calldata qc) external {
+        require(epoch == (_tip.endHeight + 1) / EPOCH_LENGTH, EpochNotOpen(epoch));
+        uint64 window = BatchLib.windowOfTerm(term);
+        require((uint256(window) * ROTATION_INTERVAL) / EPOCH_LENGTH == epoch, TermWindowMismatch(window, term));
+        uint64 last = lastTerm();
+        require(term > last, StaleTerm(last, term));
+        // Not part of the signed statement, so only one value is valid.
+        require(qc.attempt == 0, ParamOutOfBounds("attempt", 0, 0));
+
+        QuorumContext memory context = CONSENSUS.quorumContext(epoch);
+        OpenTerm memory statement = OpenTerm({l2ChainId: L2_CHAIN_ID, era: context.era, epoch: epoch, term: term});
+        _checkQuorum(context, TypedDataLib.openTermDigest(context.domainSeparator, statement), qc);
+        _queue.openedTerm = term;
+        emit TermOpened(term, epoch);
+    }
+
+    /// @inheritdoc IAndeSequencerCoordinator
+    function checkBatch(
+        BatchHeader calldata header,
+        DaPointer calldata da,
+        QuorumCert calldata qc,
+        bytes calldata skips
+    ) external view {
+        _check(_tip, header, da, qc, skips);
+    }
+
+    /// @inheritdoc IAndeSequencerCoordinator
+    function verifyInclusion(BatchHeader calldata header, bytes32 txHash, uint32 index, bytes32[] calldata proof)
+        external
+        view
+        returns (bool)
+    {
+        if (header.batchIndex == 0 || _batchHashes[header.batchIndex] != BatchLib.contentHash(header)) return false;
+        return InclusionLib.verify(header.txRoot, header.txCount, index, txHash, proof);
+    }
+
+    /// @inheritdoc IAndeSequencerCoordinator
+    function tip() external view returns (BatchTip memory) {
+        return _tip;
+    }
+
+    /// @inheritdoc IAndeSequencerCoordinator
+    function batchHash(uint64 batchIndex) external view returns (bytes32) {
+        return _batchHashes[batchIndex];
+    }
+
+    /// @inheritdoc IAndeSequencerCoordinator
+    function lastTerm() public view returns (uint64) {
+        return _max(_tip.term, _queue.openedTerm);
+    }
+
+    /// @inheritdoc IAndeSequencerCoordinator
+    function currentLeader() external view returns (address) {
+        return CONSENSUS.currentProposer();
+    }
+
+    /// @inheritdoc IAndeSequencerCoordinator
+    function contentHash(BatchHeader calldata header) external pure returns (bytes32) {
+        return BatchLib.contentHash(header);
+    }
+
+    /// @inheritdoc IAndeSequencerCoordinator
+    function daHash(DaPointer calldata da) external pure returns (bytes32) {
+        return BatchLib.daHash(da);
+    }
+
+    /// @inheritdoc IAndeSequencerCoordinator
+    function consensus() external view returns (address) {
+        return address(CONSENSUS);
+    }
+
+    /// @inheritdoc IAndeSequencerCoordinator
+    function l2ChainId() external view returns (uint64) {
+        return L2_CHAIN_ID;
+    }
+
+    /// @inheritdoc IAndeSequencerCoordinator
+    function rotationInterval() external view returns (uint64) {
+        return ROTATION_INTERVAL;
+    }
+
+    /// @inheritdoc IAndeSequencerCoordinator
+    function epochLength() external view returns (uint64) {
+        return EPOCH_LENGTH;
+    }
+
+    /// @inheritdoc IAndeSequencerCoordinator
+    function version() external pure returns (string memory) {
+        return "0.1.0";
+    }
+
+    /// @dev Accepts a batch: check, store, announce, tell the consensus contract.
+    function _submit(BatchHeader calldata header, DaPointer calldata da, QuorumCert calldata qc, bytes calldata skips)
+        private
+    {
+        BatchTip memory last = _tip;
+        bytes32 hash = _check(last, header, da, qc, skips);
+        _batchHashes[header.batchIndex] = hash;
+        _tip = BatchTip({
+            batchIndex: header.batchIndex,
+            endHeight: header.endHeight,
+            term: header.term,
+            acceptedAt: uint64(block.timestamp)
+        });
+        _emitAccepted(header, da, qc.signers, hash);
+        (uint32 leaderId, address leader) = CONSENSUS.onBatch(header.epoch, last.term, header.term, skips);
+        if (leaderId != 0) {
+            uint64 window = BatchLib.windowOfTerm(header.term);
+            emit LeaderRotated(window, leaderId, leader, BatchLib.skipOfTerm(header.term));
+        }
+    }
+
+    function _emitAccepted(BatchHeader calldata header, DaPointer calldata da, uint256 signers, bytes32 hash) private {
+        emit BatchAccepted(
+            header.batchIndex,
+            hash,
+            header.epoch,
+            header.startHeight,
+            header.endHeight,
+            header.term,
+            header.forcedUpTo,
+            signers,
+            da
+        );
+    }
+
+    /// @dev All rules that do not need the data bytes. Returns the content hash.
+    function _check(
+        BatchTip memory last,
+        BatchHeader calldata header,
+        DaPointer calldata da,
+        QuorumCert calldata qc,
+        bytes calldata skips
+    ) private view returns (bytes32 hash) {
+        require(header.version == BatchLib.HEADER_VERSION, BadVersion(header.version));
+        QuorumContext memory context = CONSENSUS.quorumContext(header.epoch);
+        require(header.era == context.era, WrongEra(context.era, header.era));
+        _checkPosition(last, header);
+        _checkForced(header);
+        uint64 firstWindow = header.startHeight / ROTATION_INTERVAL;
+        BatchLib.checkSkips(skips, header.skipsHash, firstWindow, BatchLib.windowOfTerm(header.term));
+        require(da.kind == BatchLib.DA_CALLDATA && da.height == 0, BadDa(da.kind));
+
+        hash = BatchLib.contentHash(header);
+        Checkpoint memory checkpoint = Checkpoint({
+            l2ChainId: L2_CHAIN_ID,
+            era: header.era,
+            epoch: header.epoch,
+            batchIndex: header.batchIndex,
+            attempt: qc.attempt,
+            parentBatchHash: header.parentBatchHash,
+            contentHash: hash,
+            daHash: BatchLib.daHash(da)
+        });
+        _checkQuorum(context, TypedDataLib.checkpointDigest(context.domainSeparator, checkpoint), qc);
+    }
+
+    /// @dev Contiguity, one epoch, parent, term.
+    function _checkPosition(BatchTip memory last, BatchHeader calldata header) private view {
+        bool contiguous = header.batchIndex == last.batchIndex + 1 && header.startHeight == last.endHeight + 1
+            && header.endHeight >= header.startHeight;
+        require(contiguous, NotContiguous(last.batchIndex + 1, last.endHeight + 1));
+
+        bool oneEpoch =
+            header.startHeight / EPOCH_LENGTH == header.epoch && header.endHeight / EPOCH_LENGTH == header.epoch;
+        require(oneEpoch, EpochBoundary(header.startHeight, header.endHeight));
+
+        bytes32 parent = _batchHashes[last.batchIndex];
+        require(header.parentBatchHash == parent, WrongParent(parent, header.parentBatchHash));
+
+        uint64 window = header.endHeight / ROTATION_INTERVAL;
+        require(BatchLib.windowOfTerm(header.term) == window, TermWindowMismatch(window, header.term));
+        uint64 lowest = _max(last.term, _queue.openedTerm);
+        require(header.term >= lowest, StaleTerm(lowest, header.term));
+    }
+
+    /// @dev The batch consumes a prefix of the forced queue and proves which by the accumulator.
+    function _checkForced(BatchHeader calldata header) private view {
+        QueueState memory queue = _queue;
+        uint64 upTo = header.forcedUpTo;
+        bool inRange = upTo >= queue.forcedHead && upTo <= queue.forcedTail;
+        require(inRange, ForcedRange(queue.forcedHead, queue.forcedTail, upTo));
+        bytes32 acc = upTo == 0 ? bytes32(0) : _forced[upTo - 1].acc;
+        require(header.forcedAcc == acc, ForcedAccMismatch());
+    }
+
+    function _checkQuorum(QuorumContext memory context, bytes32 digest, QuorumCert calldata qc) private view {
+        uint256 signed =
+            IQuorumVerifier(context.verifier).verify(context.setPtr, context.size, digest, qc.signers, qc.signatures);
+        bool reached = signed * context.quorumDen > uint256(context.totalWeight) * context.quorumNum;
+        require(reached, QuorumNotReached(signed, context.totalWeight));
+    }
+
+    function _max(uint64 a, uint64 b) private pure returns (uint64) {
+        return a > b ? a : b;
+    }
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity >=0.8.28;
+
+import {
+    Checkpoint,
+    ConsensusConfig,
+    OpenTerm,
+    SetInfo,
+    SetMember,
+    SignerKey,
+    ValidatorView,
+    Vote
+} from "../consensus/AndeTypes.sol";
+import {IAndeConsensusEvents} from "./IAndeConsensusEvents.sol";
+
+/// @title IAndeConsensusExtension
+/// @notice Administration and reads: the part of IAndeConsensus whose code is in a second contract (code size limit).
+///         Call it at the address of the consensus contract.
+interface IAndeConsensusExtension is IAndeConsensusEvents {
+    // Admin ---------------------------------------------------------------------------------------
+
+    /// @notice Sets all parameters; before launch only.
+    /// @dev Chain id, genesis, rotationInterval and windowsPerEpoch are fixed once a coordinator is set, since the
+    ///      coordinator holds them as immutables.
+    function configure(ConsensusConfig calldata config_) external;
+
+    /// @notice Sets the coordinator; possible before launch, and once after launch when none was set.
+    /// @custom:reverts CoordinatorMismatch when it was built for another consensus contract or other parameters
+    function setCoordinator(address coordinator_) external;
+
+    /// @notice Replaces the stake token; before the first registration only.
+    function setStakeToken(address token) external;
+
+    /// @notice Replaces the certificate verifier; before launch only.
+    function setVerifier(address verifier_) external;
+
+    /// @notice Allows or disallows an owner to register while the contract is permissioned.
+    function setAllowed(address owner_, bool allowed) external;
+
+    /// @notice Opens registration for everybody; cannot be undone.
+    function disablePermissioned() external;
+
+    // Reads: validators ---------------------------------------------------------------------------
+
+    /// @notice Signers of the current epoch in set order; before launch the candidates.
+    function getActiveValidators() external view returns (address[] memory);
+
+    /// @notice Members of the set of `epoch` in set order.
+    /// @custom:reverts EpochNotFrozen
+    function getValidatorSet(uint64 epoch) external view returns (SetMember[] memory);
+
+    /// @notice Id of the set of `epoch`; 0 when the epoch is not frozen.
+    function setIdOf(uint64 epoch) external view returns (uint32);
+
+    /// @notice Set by id. An id is 1 + the first epoch that uses the set, so ids grow but are not dense.
+    function setInfo(uint32 setId) external view returns (SetInfo memory);
+
+    /// @custom:reverts UnknownValidator
+    function getValidator(uint32 id) external view returns (ValidatorView memory);
+
+    /// @notice Up to `count` validators with ids from `from` (at least 1).
+    function getValidators(uint32 from, uint32 count) external view returns (ValidatorView[] memory);
+
+    /// @notice Id that the key belongs to, for ever; 0 when it was never used.
+    function idOfSigner(address signer) external view returns (uint32);
+    function idOfOwner(address owner_) external view returns (uint32);
+
+    /// @notice True for a signer of the current epoch's set; before launch for a candidate.
+    function isActiveSigner(address signer) external view returns (bool);
+    function isAllowed(address owner_) external view returns (bool);
+
+    /// @notice Nonce of the owner's next SignerKey message.
+    function nonces(address owner_) external view returns (uint256);
+
+    // Reads: schedule -----------------------------------------------------------------------------
+
+    /// @notice Signer whose turn it is for the height after the last accepted batch.
+    function currentProposer() external view returns (address);
+
+    /// @notice Scheduled proposer of a height, nobody skipped.
+    function proposerAt(uint64 height) external view returns (address);
+
+    /// @notice Proposer of a height after `skip` proposers of its window were passed over.
+    function proposerAt(uint64 height, uint32 skip) external view returns (address);
+    function proposerIndexAt(uint64 height, uint32 skip) external view returns (uint256 index, uint32 id);
+    function epochOf(uint64 height) external view returns (uint64);
+    function windowOf(uint64 height) external view returns (uint64);
+
+    /// @notice Epoch of the last accepted batch; 0 before the first.
+    function currentEpoch() external view returns (uint64);
+
+    /// @notice Highest epoch whose set is frozen.
+    /// @custom:reverts NotLaunched
+    function lastFrozenEpoch() external view returns (uint64);
+
+    /// @notice seed(e) = keccak256(abi.encode(seed(e-1), e, setId(e))), seed(-1) = 0. Zero when not frozen.
+    function seedOf(uint64 epoch) external view returns (bytes32);
+    function era() external view returns (uint32);
+    function launched() external view returns (bool);
+    function totalWeight(uint64 epoch) external view returns (uint256);
+
+    /// @notice Settlement time at which the first batch of the next epoch was accepted; 0 while it is open.
+    function epochClosedAt(uint64 epoch) external view returns (uint64);
+
+    /// @notice Windows of `epoch` in which the validator was skipped, as certified by accepted batches.
+    function missedWindows(uint64 epoch, uint32 id) external view returns (uint32);
+
+    /// @notice Windows of `epoch` in which at least one proposer was skipped.
+    function skippedWindows(uint64 epoch) external view returns (uint32);
+
+    // Reads: contract -----------------------------------------------------------------------------
+
+    function config() external view returns (ConsensusConfig memory);
+    function stakeToken() external view returns (address);
+    function coordinator() external view returns (address);
+
+    /// @notice Verifier that the next stored set will use.
+    function verifier() external view returns (address);
+
+    /// @notice Sum of all stakes, token wei.
+    function bonded() external view returns (uint256);
+    function version() external pure returns (string memory);
+
+    /// @notice Hash that stands for batch 0: keccak256(abi.encode("ANDE_GENESIS", l2ChainId, l2GenesisHash)).
+    function genesisBatchHash() external view returns (bytes32);
+
+    function voteDigest(Vote calldata vote) external view returns (bytes32);
+    function checkpointDigest(Checkpoint calldata checkpoint) external view returns (bytes32);
+    function openTermDigest(OpenTerm calldata openTerm_) external view returns (bytes32);
+    function signerKeyDigest(SignerKey calldata signerKey) external view returns (bytes32);
+
+    // Read aliases for existing tooling -----------------------------------------------------------
+
+    function getCurrentProposer() external view returns (address);
+    function getCurrentRotation() external view returns (uint64);
+    function isValidator(address signer) external view returns (bool);
+    function totalVotingPower() external view returns (uint256);
+    function getActiveValidatorsCount() external view returns (uint256);
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.28;
+
+import {BadSkips} from "../consensus/AndeErrors.sol";
+import {BatchHeader, DaPointer} from "../consensus/AndeTypes.sol";
+
+/// @title BatchLib
+/// @notice Hashes of batches, terms, and the records of skipped windows.
+library BatchLib {
+    uint8 internal constant HEADER_VERSION = 1;
+    uint8 internal constant DA_CALLDATA = 0;
+
+    /// @dev uint64 window | uint32 finalSkip, big-endian.
+    uint256 internal constant SKIP_RECORD_BYTES = 12;
+    uint256 internal constant MAX_SKIP_RECORDS = 16;
+    /// @dev The skip is the low part of a term.
+    uint256 internal constant TERM_SKIP_BITS = 16;
+
+    function contentHash(BatchHeader calldata header) internal pure returns (bytes32) {
+        return keccak256(abi.encode(header));
+    }
+
+    function daHash(DaPointer calldata da) internal pure returns (bytes32) {
+        return keccak256(abi.encode(da));
+    }
+
+    function genesisHash(uint64 l2ChainId, bytes32 l2GenesisHash) internal pure returns (bytes32) {
+        return keccak256(abi.encode("ANDE_GENESIS", l2ChainId, l2GenesisHash));
+    }
+
+    function windowOfTerm(uint64 term) internal pure returns (uint64) {
+        return uint64(term >> TERM_SKIP_BITS);
+    }
+
+    function skipOfTerm(uint64 term) internal pure returns (uint32) {
+        return uint16(term);
+    }
+
+    function skipRecord(bytes calldata skips, uint256 record) internal pure returns (uint64 window, uint32 finalSkip) {
+        bytes calldata data = skips[record * SKIP_RECORD_BYTES:(record + 1) * SKIP_RECORD_BYTES];
+        return (uint64(bytes8(data[0:8])), uint32(bytes4(data[8:12])));
+    }
+
+    /// @notice Reverts unless `skips` has the hash of the header, at most 16 whole records, strictly ascending
+    ///         windows inside [firstWindow, lastWindow] and no zero skip.
+    function checkSkips(bytes calldata skips, bytes32 skipsHash, uint64 firstWindow, uint64 lastWindow) internal pure {
+        require(keccak256(skips) == skipsHash, BadSkips(0));
+        uint256 count = skips.length / SKIP_RECORD_BYTES;
+        require(skips.length % SKIP_RECORD_BYTES == 0 && count <= MAX_SKIP_RECORDS, BadSkips(count));
+        uint256 lowest = firstWindow;
+        for (uint256 i = 0; i < count; ++i) {
+            (uint64 window, uint32 finalSkip) = skipRecord(skips, i);
+            require(window >= lowest && window <= lastWindow && finalSkip != 0, BadSkips(i));
+            lowest = uint256(window) + 1;
+        }
+    }
+}
