@@ -33,6 +33,11 @@ const CONTRACTS: [(&str, &str); 4] = [
     ("EcdsaQuorumVerifier", "verifiers/EcdsaQuorumVerifier.sol"),
 ];
 
+/// Contracts whose fallback runs the code of a second contract on their own storage: the callers'
+/// ABI is that of both.
+const EXTENSIONS: [(&str, &str, &str); 1] =
+    [("AndeConsensus", "ConsensusExtension", "consensus/ConsensusExtension.sol")];
+
 /// "Transient storage can break composability": every reentrancy guard of OpenZeppelin triggers it;
 /// forge ignores it too.
 const TRANSIENT_STORAGE_ADVICE: u64 = 2394;
@@ -167,9 +172,35 @@ fn compile(root: &Path) -> Result<BTreeMap<&'static str, String>> {
             let artifact = output
                 .find(&src.join(file), name)
                 .wrap_err_with(|| format!("{file} has no contract {name}"))?;
-            Ok((name, render(name, artifact)?))
+            let mut artifact = artifact.clone();
+            for (_, extension, file) in EXTENSIONS.iter().filter(|(of, _, _)| *of == name) {
+                let second = output
+                    .find(&src.join(file), extension)
+                    .and_then(|second| second.abi.as_ref())
+                    .wrap_err_with(|| format!("{file} has no ABI of {extension}"))?;
+                let abi = artifact.abi.as_mut().wrap_err_with(|| format!("{name} has no ABI"))?;
+                add_items(&mut abi.functions, &second.functions);
+                add_items(&mut abi.events, &second.events);
+                add_items(&mut abi.errors, &second.errors);
+            }
+            Ok((name, render(name, &artifact)?))
         })
         .collect()
+}
+
+/// Adds the items that are not there yet.
+fn add_items<T: Clone + PartialEq>(
+    into: &mut BTreeMap<String, Vec<T>>,
+    from: &BTreeMap<String, Vec<T>>,
+) {
+    for (name, items) in from {
+        let known = into.entry(name.clone()).or_default();
+        for item in items {
+            if !known.contains(item) {
+                known.push(item.clone());
+            }
+        }
+    }
 }
 
 /// One line per ABI item, so that a change is readable in a diff.

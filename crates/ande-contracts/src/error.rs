@@ -53,7 +53,7 @@ mod sol_errors {
             error BadSigner(uint256 index);
             error BadBitmap(uint256 signers);
             error BadCertLength(uint256 length);
-            error SetStoreFailed();
+            error CodeStoreFailed();
 
             error ForcedOverdue(uint64 index, uint64 deadline);
             error ForcedRange(uint64 head, uint64 tail, uint64 got);
