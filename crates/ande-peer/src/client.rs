@@ -110,8 +110,8 @@ impl PeerClient {
             .await
             .map_err(|source| unreachable(url, source))?;
         let body = self.read(url, expected, hello_digest(&nonce), response).await?;
-        let hello: Hello =
-            serde_json::from_slice(&body).map_err(|error| PeerError::Malformed(error.to_string()))?;
+        let hello: Hello = serde_json::from_slice(&body)
+            .map_err(|error| PeerError::Malformed(error.to_string()))?;
         if hello.node_id != expected {
             return Err(PeerError::WrongPeer {
                 url: url.to_string(),
@@ -206,9 +206,7 @@ impl PeerClient {
         let responder = hex_header::<32>(response.headers(), HEADER_PEER);
         let signature = signature_header(response.headers());
         let mut body = Vec::new();
-        while let Some(chunk) =
-            response.chunk().await.map_err(|source| unreachable(url, source))?
-        {
+        while let Some(chunk) = response.chunk().await.map_err(|source| unreachable(url, source))? {
             if body.len() + chunk.len() > MAX_ANSWER_BYTES {
                 return Err(PeerError::Malformed(format!(
                     "the answer exceeds {MAX_ANSWER_BYTES} bytes"

@@ -50,9 +50,8 @@ impl Decodable for TransactionList {
         if !header.list {
             return Err(alloy_rlp::Error::UnexpectedString);
         }
-        let (mut items, rest) = buf
-            .split_at_checked(header.payload_length)
-            .ok_or(alloy_rlp::Error::InputTooShort)?;
+        let (mut items, rest) =
+            buf.split_at_checked(header.payload_length).ok_or(alloy_rlp::Error::InputTooShort)?;
         let mut transactions = Vec::new();
         // Counted while decoding: a list of one-byte items would otherwise grow thirtyfold.
         while !items.is_empty() {
@@ -138,7 +137,8 @@ mod tests {
         let list = TransactionList(vec![Bytes::from_static(b"one"), Bytes::from(vec![2; 300])]);
         let bytes = list.to_canonical();
         assert_eq!(TransactionList::from_canonical(&bytes), Ok(list));
-        let many = TransactionList(vec![Bytes::from_static(b"x"); MAX_TRANSACTIONS_PER_MESSAGE + 1]);
+        let many =
+            TransactionList(vec![Bytes::from_static(b"x"); MAX_TRANSACTIONS_PER_MESSAGE + 1]);
         assert!(TransactionList::from_canonical(&many.to_canonical()).is_err());
         let long = TransactionList(vec![Bytes::from(vec![1; MAX_TRANSACTION_BYTES + 1])]);
         assert!(TransactionList::from_canonical(&long.to_canonical()).is_err());

@@ -12,9 +12,9 @@ use ande_primitives::{Canonical, NodeId, NodeKey, Signature};
 use async_trait::async_trait;
 use axum::{
     Router,
-    body::Body,
+    body::{Body, HttpBody as _},
     extract::{Request, State},
-    http::{HeaderMap, Response, header},
+    http::{HeaderMap, Response},
     routing::{get, post},
 };
 use parking_lot::Mutex;
@@ -222,7 +222,10 @@ impl Gate {
         if time_ms < self.started_ms {
             return Err(TurnedAway(401, "the request was made before this node started"));
         }
-        let length = number_header(headers, header::CONTENT_LENGTH.as_str())
+        // Exact when the length was announced or there is no body; unknown when chunked.
+        let length = body
+            .size_hint()
+            .exact()
             .and_then(|length| usize::try_from(length).ok())
             .ok_or(TurnedAway(411, "the length of the body must be given"))?;
         if length > MAX_BODY_BYTES {
@@ -296,13 +299,11 @@ impl Gate {
         .ok()
         .and_then(Result::ok)
         .ok_or(TurnedAway(503, "too many large requests at the same time"))?;
-        let body = tokio::time::timeout(
-            self.auth.limits.body_timeout,
-            axum::body::to_bytes(body, length),
-        )
-        .await
-        .map_err(|_| TurnedAway(408, "the body did not arrive in time"))?
-        .map_err(|_| TurnedAway(400, "the body cannot be read"))?;
+        let body =
+            tokio::time::timeout(self.auth.limits.body_timeout, axum::body::to_bytes(body, length))
+                .await
+                .map_err(|_| TurnedAway(408, "the body did not arrive in time"))?
+                .map_err(|_| TurnedAway(400, "the body cannot be read"))?;
         if content_digest(&body) != content {
             return Err(TurnedAway(401, "the body is not the signed one"));
         }

@@ -132,7 +132,8 @@ pub(crate) fn hex_header<const N: usize>(headers: &HeaderMap, name: &str) -> Opt
 /// Reads a decimal number without sign or leading zeros from a header.
 pub(crate) fn number_header(headers: &HeaderMap, name: &str) -> Option<u64> {
     let text = single(headers, name)?;
-    let canonical = text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    let canonical =
+        text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     canonical.then(|| text.parse().ok())?
 }
 
