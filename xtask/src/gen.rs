@@ -15,8 +15,8 @@ use eyre::{Context as _, ContextCompat as _, Result, bail, ensure};
 use foundry_compilers::{
     ProjectBuilder, ProjectPathsConfig,
     artifacts::{
-        BytecodeHash, BytecodeObject, ConfigurableContractArtifact, EvmVersion, Severity,
-        Settings, SettingsMetadata, output_selection::OutputSelection, remappings::Remapping,
+        BytecodeHash, BytecodeObject, ConfigurableContractArtifact, EvmVersion, Settings,
+        SettingsMetadata, Severity, output_selection::OutputSelection, remappings::Remapping,
     },
     solc::{Solc, SolcCompiler, SolcLanguage, SolcSettings},
 };
@@ -99,7 +99,10 @@ fn repository_root() -> Result<PathBuf> {
     };
     start
         .ancestors()
-        .find(|dir| dir.join("foundry.toml").is_file() && dir.join(ABI_DIR).parent().is_some_and(Path::is_dir))
+        .find(|dir| {
+            dir.join("foundry.toml").is_file()
+                && dir.join(ABI_DIR).parent().is_some_and(Path::is_dir)
+        })
         .map(Path::to_path_buf)
         .wrap_err("not inside the repository: no foundry.toml above the current directory")
 }
@@ -108,7 +111,8 @@ fn profile(root: &Path) -> Result<Profile> {
     let path = root.join("foundry.toml");
     let text = fs::read_to_string(&path).wrap_err("cannot read foundry.toml")?;
     let config: FoundryConfig = toml::from_str(&text).wrap_err("foundry.toml")?;
-    let default = config.profile.get("default").wrap_err("foundry.toml has no [profile.default]")?;
+    let default =
+        config.profile.get("default").wrap_err("foundry.toml has no [profile.default]")?;
     default.clone().try_into().wrap_err("foundry.toml [profile.default]")
 }
 
@@ -213,10 +217,8 @@ fn render(name: &str, artifact: &ConfigurableContractArtifact) -> Result<String>
         .and_then(|code| code.bytecode.as_ref())
         .map(|code| &code.object);
     let mut text = String::from("{\"abi\":[\n");
-    let items = abi
-        .items()
-        .map(|item| serde_json::to_string(&item))
-        .collect::<Result<Vec<_>, _>>()?;
+    let items =
+        abi.items().map(|item| serde_json::to_string(&item)).collect::<Result<Vec<_>, _>>()?;
     text.push_str(&items.join(",\n"));
     write!(
         text,

@@ -1,12 +1,18 @@
 //! Tasks of the repository: `cargo xtask <task>`.
 
+mod check;
+mod devnet;
 #[path = "gen.rs"]
 mod generate;
+mod setup;
+mod steps;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 #[derive(Debug, Parser)]
-#[command(about = "Tasks of the repository")]
+#[command(name = "cargo xtask", about = "Tasks of the repository")]
 struct Cli {
     #[command(subcommand)]
     task: Task,
@@ -14,6 +20,17 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Build and run a local cluster: settlement chain, contracts, validators, load balancer.
+    #[command(disable_help_flag = true)]
+    Devnet {
+        /// Options of the devnet; `cargo xtask devnet --help` lists them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<std::ffi::OsString>,
+    },
+    /// Run every check: generated files, contracts, format, lints, unit and cluster tests.
+    Test,
+    /// The same checks with the settings of continuous integration.
+    Ci,
     /// Compile the contracts and write the files the bindings are made from.
     Gen {
         /// Write nothing; fail when a file differs.
@@ -22,8 +39,17 @@ enum Task {
     },
 }
 
-fn main() -> eyre::Result<()> {
-    match Cli::parse().task {
-        Task::Gen { check } => generate::run(check),
-    }
+fn main() -> ExitCode {
+    let done = match Cli::parse().task {
+        Task::Devnet { args } => devnet::run(&args),
+        Task::Test => check::run(check::Profile::Local).map(|()| ExitCode::SUCCESS),
+        Task::Ci => check::run(check::Profile::Ci).map(|()| ExitCode::SUCCESS),
+        Task::Gen { check } => {
+            setup::contracts().and_then(|()| generate::run(check)).map(|()| ExitCode::SUCCESS)
+        }
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
 }

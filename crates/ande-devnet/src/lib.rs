@@ -1,1 +1,37 @@
-//! Brings a local cluster up: settlement chain, contracts, validators, nodes, load balancer
+//! Brings a local cluster up: anvil as settlement chain, the contracts, registered validators, one
+//! node process each, and HAProxy in front where it is installed.
+//!
+//! [`Cluster`] starts and stops the processes; the `ande-devnet` program adds a live view, and the
+//! test kit adds faults and checks.
+
+mod anvil;
+mod cluster;
+mod deploy;
+mod haproxy;
+mod keys;
+mod load;
+mod manifest;
+mod node;
+mod ports;
+mod process;
+mod rpc;
+mod tools;
+mod transaction;
+mod wait;
+
+pub use anvil::{Anvil, BANK_KEY, L1_CHAIN_ID};
+pub use cluster::{Cluster, ClusterConfig};
+pub use deploy::{
+    Account, Contracts, DeployPlan, Deployment, Registered, deploy, fund, register, wei,
+};
+pub use haproxy::{Backend, LoadBalancer};
+pub use keys::{NODE_KEY_FILE, NodeKeys, VALIDATOR_KEY_FILE, write_secret};
+pub use load::{Acknowledged, Load, LoadCounts, LoadPlan, LoadReport};
+pub use manifest::{Manifest, ManifestNode};
+pub use node::{Node, NodeSettings};
+pub use ports::{NodePorts, Ports};
+pub use process::{Launch, OnOrphan, Process};
+pub use rpc::{BlockTag, EthBlock, Hex, Rpc, RpcError};
+pub use tools::{foundry_binary, haproxy_binary, in_path, node_binary, repository_root};
+pub use transaction::{SignedTransaction, Wallet};
+pub use wait::wait_until;

@@ -42,6 +42,12 @@ impl NoneGenesis {
         Self { chain_id, timestamp: 0, gas_limit: DEFAULT_GAS_LIMIT }
     }
 
+    /// Hash of the genesis block: what the settlement contract calls the L2 genesis hash.
+    #[must_use]
+    pub fn hash(&self) -> B256 {
+        self.header().hash_slow()
+    }
+
     fn header(&self) -> Header {
         let mut seed = b"ANDE none genesis".to_vec();
         seed.extend_from_slice(&self.chain_id.to_be_bytes());

@@ -1,0 +1,160 @@
+//! The settlement chain of a local cluster: anvil, with its state in a file.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use eyre::{Result, bail};
+use serde_json::json;
+
+use crate::{
+    process::{Launch, OnOrphan, Process},
+    rpc::Rpc,
+    tools,
+    wait::wait_until,
+};
+
+/// Chain id of the settlement chain.
+pub const L1_CHAIN_ID: u64 = 31337;
+/// The first account of anvil's public test mnemonic: owner and bank of a local cluster. Worth
+/// nothing anywhere else.
+pub const BANK_KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+
+const STATE_FILE: &str = "anvil-state.json";
+const START_LIMIT: Duration = Duration::from_secs(30);
+const STOP_GRACE: Duration = Duration::from_secs(20);
+
+/// A settlement chain: stopped, running or frozen.
+#[derive(Debug)]
+pub struct Anvil {
+    dir: PathBuf,
+    port: u16,
+    block_time_secs: u64,
+    on_orphan: OnOrphan,
+    process: Option<Process>,
+}
+
+impl Anvil {
+    /// A chain with its state in `dir`, not started yet.
+    #[must_use]
+    pub fn new(dir: &Path, port: u16, block_time_secs: u64, on_orphan: OnOrphan) -> Self {
+        Self { dir: dir.to_path_buf(), port, block_time_secs, on_orphan, process: None }
+    }
+
+    /// JSON-RPC endpoint.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Whether a state file of an earlier run exists.
+    #[must_use]
+    pub fn has_state(&self) -> bool {
+        self.dir.join(STATE_FILE).exists()
+    }
+
+    /// Removes the state of an earlier run.
+    ///
+    /// # Errors
+    /// When the file cannot be removed.
+    pub fn forget_state(&self) -> Result<()> {
+        match std::fs::remove_file(self.dir.join(STATE_FILE)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The running process.
+    pub fn process(&mut self) -> Option<&mut Process> {
+        self.process.as_mut()
+    }
+
+    /// Starts the chain, or continues it from its state file, and waits until it answers.
+    ///
+    /// # Errors
+    /// When anvil is missing, ends at once or does not answer.
+    pub async fn start(&mut self) -> Result<()> {
+        std::fs::create_dir_all(&self.dir)?;
+        let args = [
+            "--host".into(),
+            "127.0.0.1".into(),
+            "--port".into(),
+            self.port.to_string(),
+            "--chain-id".into(),
+            L1_CHAIN_ID.to_string(),
+            "--block-time".into(),
+            self.block_time_secs.to_string(),
+            // Two blocks behind the head are final.
+            "--slots-in-an-epoch".into(),
+            "1".into(),
+            "--order".into(),
+            "fifo".into(),
+            "--state".into(),
+            STATE_FILE.into(),
+            "--state-interval".into(),
+            "2".into(),
+            // After a restart the nodes ask for the state of final blocks, which lie behind the head.
+            "--preserve-historical-states".into(),
+            "--cache-path".into(),
+            "anvil-cache".into(),
+            "--quiet".into(),
+        ]
+        .map(|arg: String| OsString::from(arg))
+        .to_vec();
+        let mut process = Process::spawn(&Launch {
+            name: "anvil".into(),
+            program: tools::foundry_binary("anvil")?,
+            args,
+            dir: self.dir.clone(),
+            env: Vec::new(),
+            log: self.dir.join("anvil.log"),
+            on_orphan: self.on_orphan,
+        })?;
+        let rpc = Rpc::new(self.url(), Duration::from_secs(2))?;
+        let answered = wait_until("anvil answers", START_LIMIT, async || {
+            if let Some(status) = process.try_wait() {
+                bail!("anvil ended with {status}:\n{}", process.log_tail(10));
+            }
+            Ok(rpc.height().await.ok())
+        })
+        .await;
+        answered?;
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// Mines a block for every transaction as it comes, for set-up.
+    ///
+    /// # Errors
+    /// When anvil does not answer.
+    pub async fn mine_instantly(&self) -> Result<()> {
+        let rpc = Rpc::new(self.url(), Duration::from_secs(5))?;
+        rpc.call::<()>("evm_setIntervalMining", json!([0])).await?;
+        rpc.call::<()>("evm_setAutomine", json!([true])).await?;
+        Ok(())
+    }
+
+    /// Goes back to one block per block time.
+    ///
+    /// # Errors
+    /// When anvil does not answer.
+    pub async fn mine_in_intervals(&self) -> Result<()> {
+        let rpc = Rpc::new(self.url(), Duration::from_secs(5))?;
+        rpc.call::<()>("evm_setAutomine", json!([false])).await?;
+        rpc.call::<()>("evm_setIntervalMining", json!([self.block_time_secs])).await?;
+        Ok(())
+    }
+
+    /// Stops the chain; it writes its state first.
+    ///
+    /// # Errors
+    /// When it does not stop.
+    pub async fn stop(&mut self) -> Result<()> {
+        if let Some(mut process) = self.process.take() {
+            process.stop(STOP_GRACE).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,87 @@
+//! Where the programs are that a cluster is made of.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use eyre::{Result, bail};
+
+/// Root of the repository this crate was built from.
+#[must_use]
+pub fn repository_root() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.ancestors().nth(2).unwrap_or(manifest).to_path_buf()
+}
+
+/// The node binary: `$ANDE_NODE_BIN`, else `ande-node` beside the running program.
+///
+/// # Errors
+/// When there is none; the text says how to build it.
+pub fn node_binary() -> Result<PathBuf> {
+    if let Some(path) = env::var_os("ANDE_NODE_BIN") {
+        let path = PathBuf::from(path);
+        if path.is_file() {
+            return Ok(path);
+        }
+        bail!("ANDE_NODE_BIN names {}, which is no file", path.display());
+    }
+    let exe = env::current_exe()?;
+    // A test runs from target/<profile>/deps, the devnet from target/<profile>.
+    exe.ancestors()
+        .skip(1)
+        .take(2)
+        .map(|dir| dir.join("ande-node"))
+        .find(|path| path.is_file())
+        .ok_or_else(|| {
+            eyre::eyre!(
+                "ande-node is not built beside {}; run `cargo build -p ande-node`",
+                exe.display()
+            )
+        })
+}
+
+/// A Foundry program (`anvil`, `cast`, `forge`) of the repository's `node_modules`, else of `PATH`.
+///
+/// The native binary and not npm's wrapper script: signals must reach the program itself.
+///
+/// # Errors
+/// When it is nowhere; the text says how to install it.
+pub fn foundry_binary(name: &str) -> Result<PathBuf> {
+    let arch = match env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    let os = match env::consts::OS {
+        "macos" => "darwin",
+        other => other,
+    };
+    let pinned = repository_root()
+        .join("node_modules/@foundry-rs")
+        .join(format!("{name}-{os}-{arch}/bin/{name}"));
+    if pinned.is_file() {
+        return Ok(pinned);
+    }
+    in_path(name).ok_or_else(|| {
+        eyre::eyre!("{name} is not installed; run `npm ci` in {}", repository_root().display())
+    })
+}
+
+/// The HAProxy binary, if there is one.
+#[must_use]
+pub fn haproxy_binary() -> Option<PathBuf> {
+    in_path("haproxy").or_else(|| {
+        ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy"]
+            .iter()
+            .map(PathBuf::from)
+            .find(|path| path.is_file())
+    })
+}
+
+/// The first file called `name` in the directories of `PATH`.
+#[must_use]
+pub fn in_path(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
+}

@@ -1,0 +1,41 @@
+//! `cargo xtask devnet`: builds the node and the devnet program and becomes the latter.
+
+use std::{
+    ffi::OsString,
+    os::unix::process::CommandExt as _,
+    path::PathBuf,
+    process::{Command, ExitCode},
+};
+
+use eyre::{Result, bail};
+
+use crate::{
+    setup,
+    steps::{cargo, root, step},
+};
+
+/// Packages whose programs run in a cluster.
+const PACKAGES: [&str; 2] = ["ande-node", "ande-devnet"];
+
+pub(crate) fn run(args: &[OsString]) -> Result<ExitCode> {
+    setup::contracts()?;
+    build()?;
+    let program = target_dir().join("debug/ande-devnet");
+    // The devnet takes this process' place, so signals reach it and its exit status is ours.
+    let error = Command::new(&program).args(args).exec();
+    bail!("cannot run {}: {error}", program.display())
+}
+
+/// Builds the programs of a cluster.
+pub(crate) fn build() -> Result<()> {
+    let mut build = cargo();
+    build.arg("build");
+    for package in PACKAGES {
+        build.args(["--package", package]);
+    }
+    step("build the node and the devnet (a first build takes several minutes)", &mut build)
+}
+
+fn target_dir() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}

@@ -1,0 +1,90 @@
+//! What must be installed before anything can be built.
+
+use std::{fs, path::Path, process::Command, time::SystemTime};
+
+use eyre::{Result, bail};
+
+use crate::steps::{root, step, succeeds};
+
+/// Oldest Node.js that the contract tools run on.
+const NODE_MAJOR: u32 = 20;
+
+/// Prepares the compiler and the libraries of the contracts.
+pub(crate) fn contracts() -> Result<()> {
+    check_programs()?;
+    node_modules()
+}
+
+/// Whether cargo-nextest is there; without it the tests run with `cargo test`.
+pub(crate) fn has_nextest() -> bool {
+    succeeds("cargo-nextest", &["nextest", "--version"])
+}
+
+/// Installs HAProxy where that is possible without asking; the tests that need it pass over it
+/// otherwise.
+pub(crate) fn load_balancer() -> Result<()> {
+    let installed = || Path::new("/usr/sbin/haproxy").is_file() || succeeds("haproxy", &["-v"]);
+    if installed() {
+        return Ok(());
+    }
+    let root_user = Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|output| output.stdout.trim_ascii() == b"0");
+    if root_user && succeeds("apt-get", &["--version"]) {
+        let script = "apt-get update -q && apt-get install -y -q --no-install-recommends haproxy";
+        let mut install = Command::new("sh");
+        install.args(["-c", script]).env("DEBIAN_FRONTEND", "noninteractive");
+        if let Err(error) = step("install HAProxy", &mut install) {
+            println!("    {error:#}; going on without a load balancer");
+        }
+    }
+    if !installed() {
+        println!("    HAProxy is not installed: what needs it is left out");
+    }
+    Ok(())
+}
+
+fn check_programs() -> Result<()> {
+    let mut missing = Vec::new();
+    for (program, args, hint) in [
+        ("node", &["--version"][..], "Node.js 20 or later (Debian: apt-get install nodejs npm)"),
+        ("npm", &["--version"], "npm (Debian: apt-get install npm)"),
+        ("git", &["--version"], "git (Debian: apt-get install git)"),
+        ("cc", &["--version"], "a C compiler (Debian: apt-get install build-essential)"),
+    ] {
+        if !succeeds(program, args) {
+            missing.push(format!("  {program}: install {hint}"));
+        }
+    }
+    if !missing.is_empty() {
+        bail!("programs are missing:\n{}", missing.join("\n"));
+    }
+    let version = Command::new("node").arg("--version").output()?.stdout;
+    let version = String::from_utf8_lossy(&version).trim().to_owned();
+    let major: Option<u32> =
+        version.trim_start_matches('v').split('.').next().and_then(|n| n.parse().ok());
+    match major {
+        Some(major) if major >= NODE_MAJOR => Ok(()),
+        _ => bail!("node is {version}; the contract tools need version {NODE_MAJOR} or later"),
+    }
+}
+
+/// `npm ci` when the packages are missing or older than the lockfile.
+fn node_modules() -> Result<()> {
+    let root = root();
+    // npm writes this file last.
+    let installed = modified(&root.join("node_modules/.package-lock.json"));
+    let wanted = modified(&root.join("package-lock.json"));
+    if installed.is_some() && installed >= wanted {
+        return Ok(());
+    }
+    step(
+        "install the contract tools (npm ci)",
+        Command::new("npm").args(["ci", "--no-fund", "--no-audit"]).current_dir(&root),
+    )
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
+}
