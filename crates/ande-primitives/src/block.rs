@@ -153,6 +153,11 @@ impl Block {
         self.header.height
     }
 
+    /// Hashes of the transactions, in order. The hash of a signed transaction is that of its bytes.
+    pub fn transaction_hashes(&self) -> impl Iterator<Item = B256> + '_ {
+        self.transactions.iter().map(keccak256)
+    }
+
     /// Checks limits and that the execution header is the named one.
     ///
     /// # Errors
