@@ -19,7 +19,9 @@ mod wire;
 pub use client::{PeerClient, PeerTarget, PeerTimeouts};
 pub use error::{PeerError, PeerRefusal};
 pub use limits::PeerLimits;
-pub use messages::{CheckpointRequest, Hello, MAX_TRANSACTIONS_PER_MESSAGE, TransactionList};
+pub use messages::{
+    CheckpointRequest, Hello, MAX_TRANSACTIONS_PER_MESSAGE, TransactionList, is_plain_name,
+};
 pub use server::{AllowedPeers, PeerAuth, PeerHandler, router};
 pub use wire::{
     CLOCK_WINDOW_MS, HEADER_CONTENT, HEADER_NONCE, HEADER_PEER, HEADER_SIGNATURE, HEADER_TIME,

@@ -19,6 +19,9 @@ pub const MAX_TRANSACTIONS_PER_MESSAGE: usize = 4096;
 pub struct Hello {
     /// Node identity; the answer is signed by it.
     pub node_id: NodeId,
+    /// Name that its operator gave it, also in its `x-ande-node` header. Chosen freely: read it
+    /// through [`Hello::plain_name`].
+    pub name: String,
     /// Address of the validator key, if the node has one.
     pub signer: Option<Address>,
     /// Where its consensus engine listens, as `host:port`.
@@ -29,6 +32,21 @@ pub struct Hello {
     pub l2_chain_id: u64,
     /// Height of its latest block.
     pub height: Height,
+}
+
+impl Hello {
+    /// The name, if it is one word that may stand in headers, logs and load balancer rules.
+    #[must_use]
+    pub fn plain_name(&self) -> Option<&str> {
+        is_plain_name(&self.name).then_some(self.name.as_str())
+    }
+}
+
+/// Whether a node name is 1 to 64 letters, digits, dots, dashes and underscores.
+#[must_use]
+pub fn is_plain_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
 /// Signed transactions in EIP-2718 form.
@@ -131,6 +149,16 @@ impl CheckpointRequest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_words_are_names() {
+        for good in ["node-1", "a", "Validator_7.example.org"] {
+            assert!(is_plain_name(good), "{good:?}");
+        }
+        for bad in ["", "a b", "a\r\nx: y", "é", "a;b", &"x".repeat(65)] {
+            assert!(!is_plain_name(bad), "{bad:?}");
+        }
+    }
 
     #[test]
     fn transaction_lists_round_trip_and_are_bounded() {

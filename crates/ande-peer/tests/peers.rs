@@ -61,6 +61,7 @@ impl PeerHandler for Node {
     async fn hello(&self) -> Hello {
         Hello {
             node_id: key(1).id(),
+            name: "node-1".into(),
             signer: Some(validator().address()),
             p2p_address: "127.0.0.1:30303".into(),
             version: "test".into(),

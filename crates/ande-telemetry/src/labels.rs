@@ -11,6 +11,13 @@ macro_rules! labels {
         pub struct $name {
             $($(#[$field_doc])* pub $field: &'static str,)+
         }
+        impl $name {
+            /// From the values, in the order of the fields.
+            #[must_use]
+            pub const fn new($($field: &'static str),+) -> Self {
+                Self { $($field),+ }
+            }
+        }
         impl Labels for $name {
             const NAMES: &'static [&'static str] = &[$(stringify!($field)),+];
         }
