@@ -1,1 +1,18 @@
-//! Clusters, faults and load for tests
+//! Clusters of real processes for tests: faults, checks of what must always hold, measurements.
+//!
+//! A [`TestCluster`] is the local cluster of `ande-devnet` in a temporary directory on free ports.
+//! Whatever a test does to it, [`TestCluster::check_invariants`] must pass afterwards.
+
+mod chain;
+mod cluster;
+mod invariants;
+mod measure;
+mod plan;
+mod verify;
+
+pub use chain::{ChainApi, ConsensusBlock};
+pub use cluster::TestCluster;
+pub use invariants::PostedBatch;
+pub use measure::{Gaps, HeightWatch};
+pub use plan::Plan;
+pub use verify::CertificateCheck;
