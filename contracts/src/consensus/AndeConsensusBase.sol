@@ -6,7 +6,7 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
 import {IQuorumVerifier} from "../interfaces/IQuorumVerifier.sol";
 import {ConfigLib} from "../libraries/ConfigLib.sol";
-import {ConsensusConfig, Globals} from "./AndeTypes.sol";
+import {ConsensusConfig, RegistryState} from "./AndeTypes.sol";
 import {ConfigStore} from "./ConfigStore.sol";
 import {ConsensusExtension} from "./ConsensusExtension.sol";
 import {ConsensusStorage} from "./ConsensusStorage.sol";
@@ -32,9 +32,9 @@ abstract contract AndeConsensusBase is ValidatorRegistry, ConfigStore {
         IQuorumVerifier verifier,
         address owner_
     ) ConsensusStorage(owner_) {
-        Globals memory globals;
-        globals.nextId = 1;
-        _setConfig(globals, config, floors);
+        RegistryState memory registry;
+        registry.nextId = 1;
+        _setConfig(registry, config, floors);
         _token = token;
         _verifier = verifier;
         EXTENSION = address(new ConsensusExtension(floors));

@@ -75,7 +75,8 @@ contract AndeSequencerCoordinator is IAndeSequencerCoordinator {
         // slither-disable-next-line tx-origin
         require(msg.sender == tx.origin && msg.sender.code.length == 0, NotTopLevelCall());
         require(data.length == da.size && keccak256(data) == da.commitment, BadDa(da.kind));
-        _submit(header, da, qc, skips);
+        (BatchHeader memory h, DaPointer memory pointer) = BatchLib.load(header, da);
+        _submit(h, pointer, qc, skips);
     }
 
     /// @inheritdoc IAndeSequencerCoordinator
@@ -102,7 +103,9 @@ contract AndeSequencerCoordinator is IAndeSequencerCoordinator {
         QuorumCert calldata qc,
         bytes calldata skips
     ) external view {
-        _check(_tip, header, da, qc, skips);
+        (BatchHeader memory h, DaPointer memory pointer) = BatchLib.load(header, da);
+        _checkContent(_tip, h, pointer, skips);
+        _checkCertificate(CONSENSUS.quorumContext(h.epoch), h, BatchLib.contentHash(h), pointer, qc);
     }
 
     /// @inheritdoc IAndeSequencerCoordinator
@@ -170,12 +173,14 @@ contract AndeSequencerCoordinator is IAndeSequencerCoordinator {
         return "0.1.0";
     }
 
-    /// @dev Accepts a batch: check, store, announce, tell the consensus contract.
-    function _submit(BatchHeader calldata header, DaPointer calldata da, QuorumCert calldata qc, bytes calldata skips)
+    /// @dev Accepts a batch. State is written before the certificate is judged, which is safe: the consensus contract
+    ///      calls nobody, the verifier is called statically, and a bad certificate reverts all of it.
+    function _submit(BatchHeader memory header, DaPointer memory da, QuorumCert calldata qc, bytes calldata skips)
         private
     {
         BatchTip memory last = _tip;
-        bytes32 hash = _check(last, header, da, qc, skips);
+        _checkContent(last, header, da, skips);
+        bytes32 hash = BatchLib.contentHash(header);
         _batchHashes[header.batchIndex] = hash;
         _tip = BatchTip({
             batchIndex: header.batchIndex,
@@ -183,15 +188,17 @@ contract AndeSequencerCoordinator is IAndeSequencerCoordinator {
             term: header.term,
             acceptedAt: uint64(block.timestamp)
         });
+        (QuorumContext memory context, uint32 leaderId, address leader) =
+            CONSENSUS.onBatch(header.epoch, last.term, header.term, skips);
+        _checkCertificate(context, header, hash, da, qc);
         _emitAccepted(header, da, qc.signers, hash);
-        (uint32 leaderId, address leader) = CONSENSUS.onBatch(header.epoch, last.term, header.term, skips);
         if (leaderId != 0) {
             uint64 window = BatchLib.windowOfTerm(header.term);
             emit LeaderRotated(window, leaderId, leader, BatchLib.skipOfTerm(header.term));
         }
     }
 
-    function _emitAccepted(BatchHeader calldata header, DaPointer calldata da, uint256 signers, bytes32 hash) private {
+    function _emitAccepted(BatchHeader memory header, DaPointer memory da, uint256 signers, bytes32 hash) private {
         emit BatchAccepted(
             header.batchIndex,
             hash,
@@ -205,24 +212,27 @@ contract AndeSequencerCoordinator is IAndeSequencerCoordinator {
         );
     }
 
-    /// @dev All rules that do not need the data bytes. Returns the content hash.
-    function _check(
-        BatchTip memory last,
-        BatchHeader calldata header,
-        DaPointer calldata da,
-        QuorumCert calldata qc,
-        bytes calldata skips
-    ) private view returns (bytes32 hash) {
+    /// @dev All rules that need neither the certificate nor the data bytes.
+    function _checkContent(BatchTip memory last, BatchHeader memory header, DaPointer memory da, bytes calldata skips)
+        private
+        view
+    {
         require(header.version == BatchLib.HEADER_VERSION, BadVersion(header.version));
-        QuorumContext memory context = CONSENSUS.quorumContext(header.epoch);
-        require(header.era == context.era, WrongEra(context.era, header.era));
         _checkPosition(last, header);
-        _checkForced(header);
         uint64 firstWindow = header.startHeight / ROTATION_INTERVAL;
         BatchLib.checkSkips(skips, header.skipsHash, firstWindow, BatchLib.windowOfTerm(header.term));
         require(da.kind == BatchLib.DA_CALLDATA && da.height == 0, BadDa(da.kind));
+    }
 
-        hash = BatchLib.contentHash(header);
+    /// @dev Era, and a quorum of the epoch's set over the checkpoint of this batch.
+    function _checkCertificate(
+        QuorumContext memory context,
+        BatchHeader memory header,
+        bytes32 hash,
+        DaPointer memory da,
+        QuorumCert calldata qc
+    ) private view {
+        require(header.era == context.era, WrongEra(context.era, header.era));
         Checkpoint memory checkpoint = Checkpoint({
             l2ChainId: L2_CHAIN_ID,
             era: header.era,
@@ -236,28 +246,26 @@ contract AndeSequencerCoordinator is IAndeSequencerCoordinator {
         _checkQuorum(context, TypedDataLib.checkpointDigest(context.domainSeparator, checkpoint), qc);
     }
 
-    /// @dev Contiguity, one epoch, parent, term.
-    function _checkPosition(BatchTip memory last, BatchHeader calldata header) private view {
-        bool contiguous = header.batchIndex == last.batchIndex + 1 && header.startHeight == last.endHeight + 1
-            && header.endHeight >= header.startHeight;
-        require(contiguous, NotContiguous(last.batchIndex + 1, last.endHeight + 1));
-
-        bool oneEpoch =
-            header.startHeight / EPOCH_LENGTH == header.epoch && header.endHeight / EPOCH_LENGTH == header.epoch;
+    /// @dev Contiguity, one epoch, parent, term, forced queue. `if` instead of `require` where the error has computed
+    ///      values, and 256-bit arithmetic: this runs for every batch.
+    function _checkPosition(BatchTip memory last, BatchHeader memory header) private view {
+        uint256 start = header.startHeight;
+        uint256 end = header.endHeight;
+        if (header.batchIndex != uint256(last.batchIndex) + 1 || start != uint256(last.endHeight) + 1 || end < start) {
+            revert NotContiguous(last.batchIndex + 1, last.endHeight + 1);
+        }
+        bool oneEpoch = start / EPOCH_LENGTH == header.epoch && end / EPOCH_LENGTH == header.epoch;
         require(oneEpoch, EpochBoundary(header.startHeight, header.endHeight));
-
         bytes32 parent = _batchHashes[last.batchIndex];
         require(header.parentBatchHash == parent, WrongParent(parent, header.parentBatchHash));
 
-        uint64 window = header.endHeight / ROTATION_INTERVAL;
-        require(BatchLib.windowOfTerm(header.term) == window, TermWindowMismatch(window, header.term));
-        uint64 lowest = _max(last.term, _queue.openedTerm);
-        require(header.term >= lowest, StaleTerm(lowest, header.term));
-    }
-
-    /// @dev The batch consumes a prefix of the forced queue and proves which by the accumulator.
-    function _checkForced(BatchHeader calldata header) private view {
+        uint256 window = end / ROTATION_INTERVAL;
+        if (header.term >> BatchLib.TERM_SKIP_BITS != window) revert TermWindowMismatch(uint64(window), header.term);
         QueueState memory queue = _queue;
+        uint64 lowest = _max(last.term, queue.openedTerm);
+        require(header.term >= lowest, StaleTerm(lowest, header.term));
+
+        // The batch consumes a prefix of the forced queue and proves which by the accumulator.
         uint64 upTo = header.forcedUpTo;
         bool inRange = upTo >= queue.forcedHead && upTo <= queue.forcedTail;
         require(inRange, ForcedRange(queue.forcedHead, queue.forcedTail, upTo));

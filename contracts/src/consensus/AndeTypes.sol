@@ -155,23 +155,30 @@ struct EpochRecord {
     uint32 skippedWindows;
 }
 
-/// @notice Hot state of the consensus contract: one slot.
-struct Globals {
-    uint32 era;
+/// @notice What every batch reads: one slot. Epochs need no more than 32 bits, eras no more than 24.
+struct LiveState {
+    address coordinator;
+    uint24 era;
     bool launched;
+    /// Number of epochs in which a batch was accepted.
+    uint32 epochsOpened;
+    uint32 lastFrozenEpoch;
+}
+
+/// @notice What every registration writes: one slot.
+struct RegistryState {
+    uint32 nextId;
     /// True when the candidates changed since the last stored set.
     bool setDirty;
     /// From the configuration.
     bool permissioned;
     /// From the configuration.
     bool autoLaunch;
-    uint32 nextId;
-    /// Number of epochs in which a batch was accepted.
-    uint64 epochsOpened;
-    uint64 lastFrozenEpoch;
+    /// Sum of all stakes, token wei.
+    uint128 bonded;
 }
 
-/// @notice The parameters that are read in transactions: one slot. The whole configuration is stored as code.
+/// @notice The parameters that registrations and freezes read: one slot. The whole configuration is stored as code.
 struct HotConfig {
     uint32 rotationInterval;
     uint32 windowsPerEpoch;
@@ -182,6 +189,15 @@ struct HotConfig {
     uint16 maxWeightBps;
     uint16 quorumNum;
     uint16 quorumDen;
+}
+
+/// @notice Rules that are frozen together with a set.
+struct SetRules {
+    address verifier;
+    uint16 quorumNum;
+    uint16 quorumDen;
+    ScheduleMode mode;
+    uint32 windowsPerEpoch;
 }
 
 /// @notice Ids behind an address. `signerOf` is written once and never changes.

@@ -10,7 +10,7 @@ import {BatchLib} from "../libraries/BatchLib.sol";
 import {CodeStoreLib} from "../libraries/CodeStoreLib.sol";
 import {ConfigLib} from "../libraries/ConfigLib.sol";
 import {AlreadyLaunched, CoordinatorMismatch, ParamOutOfBounds} from "./AndeErrors.sol";
-import {ConsensusConfig, Globals} from "./AndeTypes.sol";
+import {ConsensusConfig, RegistryState} from "./AndeTypes.sol";
 import {ConfigStore} from "./ConfigStore.sol";
 import {ConsensusStorage} from "./ConsensusStorage.sol";
 import {ConsensusViews} from "./ConsensusViews.sol";
@@ -37,7 +37,7 @@ contract ConsensusExtension is ConsensusViews, ConfigStore {
     /// @inheritdoc IAndeConsensusExtension
     function configure(ConsensusConfig calldata config_) external onlyOwner beforeLaunch {
         ConsensusConfig memory next = config_;
-        if (_coordinator != address(0)) {
+        if (_live.coordinator != address(0)) {
             _checkEqual("l2ChainId", next.l2ChainId, CodeStoreLib.wordAt(_configPtr, ConfigLib.L2_CHAIN_ID_WORD));
             _checkEqual("l2GenesisHash", uint256(next.l2GenesisHash), _genesisWord());
             _checkEqual("rotationInterval", next.rotationInterval, _hot.rotationInterval);
@@ -50,24 +50,24 @@ contract ConsensusExtension is ConsensusViews, ConfigStore {
             bool room = next.maxValidators >= candidates;
             require(room, ParamOutOfBounds("maxValidators", candidates, ConfigLib.MAX_SET));
         }
-        _setConfig(_loadGlobals(), next, ConfigLib.Floors(MIN_EVIDENCE_WINDOW, UNBONDING_MARGIN));
+        _setConfig(_loadRegistry(), next, ConfigLib.Floors(MIN_EVIDENCE_WINDOW, UNBONDING_MARGIN));
     }
 
     /// @inheritdoc IAndeConsensusExtension
     function setCoordinator(address coordinator_) external onlyOwner {
-        require(_coordinator == address(0) || !_loadGlobals().launched, AlreadyLaunched());
+        require(_live.coordinator == address(0) || !_live.launched, AlreadyLaunched());
         IAndeSequencerCoordinator candidate = IAndeSequencerCoordinator(coordinator_);
         bool matches = coordinator_.code.length != 0 && candidate.consensus() == address(this)
             && candidate.batchHash(0) == _genesisBatchHash() && candidate.rotationInterval() == _hot.rotationInterval
             && candidate.epochLength() == _epochLength();
         require(matches, CoordinatorMismatch(coordinator_));
-        _coordinator = coordinator_;
+        _live.coordinator = coordinator_;
         emit CoordinatorSet(coordinator_);
     }
 
     /// @inheritdoc IAndeConsensusExtension
     function setStakeToken(address token) external onlyOwner {
-        require(_loadGlobals().nextId == 1, AlreadyLaunched());
+        require(_loadRegistry().nextId == 1, AlreadyLaunched());
         require(token.code.length != 0, ParamOutOfBounds("stakeToken", 1, type(uint160).max));
         _token = IERC20(token);
         emit StakeTokenSet(token);
@@ -88,9 +88,9 @@ contract ConsensusExtension is ConsensusViews, ConfigStore {
 
     /// @inheritdoc IAndeConsensusExtension
     function disablePermissioned() external onlyOwner {
-        Globals memory globals = _loadGlobals();
-        globals.permissioned = false;
-        _storeGlobals(globals);
+        RegistryState memory registry = _loadRegistry();
+        registry.permissioned = false;
+        _storeRegistry(registry);
         emit PermissionedDisabled();
     }
 
@@ -113,6 +113,6 @@ contract ConsensusExtension is ConsensusViews, ConfigStore {
     }
 
     function _requireNotLaunched() private view {
-        require(!_loadGlobals().launched, AlreadyLaunched());
+        require(!_live.launched, AlreadyLaunched());
     }
 }

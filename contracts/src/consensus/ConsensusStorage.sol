@@ -10,7 +10,16 @@ import {IAndeConsensusEvents} from "../interfaces/IAndeConsensusEvents.sol";
 import {IQuorumVerifier} from "../interfaces/IQuorumVerifier.sol";
 import {TypedDataLib} from "../libraries/TypedDataLib.sol";
 import {EpochNotFrozen, NotLaunched, UnknownValidator} from "./AndeErrors.sol";
-import {EpochRecord, EpochSet, Globals, HotConfig, Roles, Validator, ValidatorStatus} from "./AndeTypes.sol";
+import {
+    EpochRecord,
+    EpochSet,
+    HotConfig,
+    LiveState,
+    RegistryState,
+    Roles,
+    Validator,
+    ValidatorStatus
+} from "./AndeTypes.sol";
 
 /// @title ConsensusStorage
 /// @notice Storage of the consensus contract for the whole design, shared by the contract and its extension.
@@ -25,7 +34,8 @@ abstract contract ConsensusStorage is IAndeConsensusEvents, Ownable2Step, Reentr
     /// @dev An epoch's set is frozen this many epochs ahead.
     uint64 internal constant FREEZE_LOOKAHEAD = 2;
 
-    Globals private _globals;
+    LiveState internal _live;
+    RegistryState private _registry;
     HotConfig internal _hot;
     /// @dev Code that holds the ABI encoding of the whole configuration.
     address internal _configPtr;
@@ -40,14 +50,11 @@ abstract contract ConsensusStorage is IAndeConsensusEvents, Ownable2Step, Reentr
     mapping(address owner => uint256) internal _nonces;
     mapping(address owner => bool) internal _allowed;
 
-    uint128 internal _bonded;
-    /// @dev Reserved: slashed stake not yet sent to the sink.
-    uint128 internal _sinkOwed;
-
     IERC20 internal _token;
-    address internal _coordinator;
     IQuorumVerifier internal _verifier;
 
+    /// @dev Reserved: slashed stake not yet sent to the sink.
+    uint128 internal _sinkOwed;
     /// @dev Reserved: coordinator replacement with delay.
     address internal _pendingCoordinator;
     uint64 internal _coordinatorReadyAt;
@@ -69,7 +76,7 @@ abstract contract ConsensusStorage is IAndeConsensusEvents, Ownable2Step, Reentr
     }
 
     function _requireLaunched() internal view {
-        require(_loadGlobals().launched, NotLaunched());
+        require(_live.launched, NotLaunched());
     }
 
     /// @dev Computed each time: right after a fork of the settlement chain, and the same from core and extension.
@@ -79,21 +86,44 @@ abstract contract ConsensusStorage is IAndeConsensusEvents, Ownable2Step, Reentr
 
     // Whole-struct copies are large in code, so each exists once.
 
-    function _loadGlobals() internal view returns (Globals memory) {
-        return _globals;
+    function _loadRegistry() internal view returns (RegistryState memory) {
+        return _registry;
     }
 
-    function _storeGlobals(Globals memory globals) internal {
-        _globals = globals;
+    function _storeRegistry(RegistryState memory registry) internal {
+        _registry = registry;
     }
 
     function _candidates() internal view returns (uint256[] memory) {
         return _active;
     }
 
+    /// @dev The set of a frozen epoch. One load and shifts: solc would load the slot once per field.
     function _epochSet(uint64 epoch) internal view returns (EpochSet memory set) {
-        set = _epochSets[epoch];
-        require(set.setId != 0, EpochNotFrozen(epoch));
+        EpochSet storage stored = _epochSets[epoch];
+        uint256 word;
+        assembly ("memory-safe") {
+            word := sload(stored.slot)
+        }
+        require(word != 0, EpochNotFrozen(epoch));
+        set.ptr = address(uint160(word));
+        set.setId = uint32(word >> 160);
+        set.size = uint16(word >> 192);
+        set.totalWeight = uint48(word >> 208);
+    }
+
+    /// @dev The live state, in the same way.
+    function _loadLive() internal view returns (LiveState memory live) {
+        LiveState storage stored = _live;
+        uint256 word;
+        assembly ("memory-safe") {
+            word := sload(stored.slot)
+        }
+        live.coordinator = address(uint160(word));
+        live.era = uint24(word >> 160);
+        live.launched = uint8(word >> 184) != 0;
+        live.epochsOpened = uint32(word >> 192);
+        live.lastFrozenEpoch = uint32(word >> 224);
     }
 
     function _knownValidator(uint32 id) internal view returns (Validator storage validator) {
@@ -111,7 +141,8 @@ abstract contract ConsensusStorage is IAndeConsensusEvents, Ownable2Step, Reentr
         return uint64(_hot.rotationInterval) * _hot.windowsPerEpoch;
     }
 
-    function _currentEpoch(Globals memory globals) internal pure returns (uint64) {
-        return globals.epochsOpened == 0 ? 0 : globals.epochsOpened - 1;
+    function _currentEpoch() internal view returns (uint64) {
+        uint64 opened = _live.epochsOpened;
+        return opened == 0 ? 0 : opened - 1;
     }
 }

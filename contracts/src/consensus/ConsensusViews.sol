@@ -74,7 +74,7 @@ abstract contract ConsensusViews is ScheduleReader, IAndeConsensusExtension {
     function getValidators(uint32 from, uint32 count) external view returns (ValidatorView[] memory views) {
         uint256 first = from == 0 ? 1 : from;
         uint256 end = first + count;
-        uint256 nextId = _loadGlobals().nextId;
+        uint256 nextId = _loadRegistry().nextId;
         if (end > nextId) end = nextId;
         views = new ValidatorView[](end > first ? end - first : 0);
         for (uint256 i = 0; i < views.length; ++i) {
@@ -103,7 +103,7 @@ abstract contract ConsensusViews is ScheduleReader, IAndeConsensusExtension {
 
     /// @inheritdoc IAndeConsensusExtension
     function isAllowed(address owner_) external view returns (bool) {
-        return !_loadGlobals().permissioned || _allowed[owner_];
+        return !_loadRegistry().permissioned || _allowed[owner_];
     }
 
     /// @inheritdoc IAndeConsensusExtension
@@ -148,12 +148,12 @@ abstract contract ConsensusViews is ScheduleReader, IAndeConsensusExtension {
 
     /// @inheritdoc IAndeConsensusExtension
     function currentEpoch() public view returns (uint64) {
-        return _currentEpoch(_loadGlobals());
+        return _currentEpoch();
     }
 
     /// @inheritdoc IAndeConsensusExtension
     function lastFrozenEpoch() external view whenLaunched returns (uint64) {
-        return _loadGlobals().lastFrozenEpoch;
+        return _live.lastFrozenEpoch;
     }
 
     /// @inheritdoc IAndeConsensusExtension
@@ -163,12 +163,12 @@ abstract contract ConsensusViews is ScheduleReader, IAndeConsensusExtension {
 
     /// @inheritdoc IAndeConsensusExtension
     function era() external view returns (uint32) {
-        return _loadGlobals().era;
+        return _live.era;
     }
 
     /// @inheritdoc IAndeConsensusExtension
     function launched() external view returns (bool) {
-        return _loadGlobals().launched;
+        return _live.launched;
     }
 
     /// @inheritdoc IAndeConsensusExtension
@@ -196,7 +196,7 @@ abstract contract ConsensusViews is ScheduleReader, IAndeConsensusExtension {
     /// @inheritdoc IAndeConsensusExtension
     function config() external view returns (ConsensusConfig memory) {
         uint256[] memory words = CodeStoreLib.words(_configPtr, ConfigLib.WORDS);
-        words[ConfigLib.PERMISSIONED_WORD] = _loadGlobals().permissioned ? 1 : 0;
+        words[ConfigLib.PERMISSIONED_WORD] = _loadRegistry().permissioned ? 1 : 0;
         // The words are the ABI encoding of the (static) result.
         assembly ("memory-safe") {
             return(add(words, 0x20), shl(5, mload(words)))
@@ -210,7 +210,7 @@ abstract contract ConsensusViews is ScheduleReader, IAndeConsensusExtension {
 
     /// @inheritdoc IAndeConsensusExtension
     function coordinator() external view returns (address) {
-        return _coordinator;
+        return _live.coordinator;
     }
 
     /// @inheritdoc IAndeConsensusExtension
@@ -220,7 +220,7 @@ abstract contract ConsensusViews is ScheduleReader, IAndeConsensusExtension {
 
     /// @inheritdoc IAndeConsensusExtension
     function bonded() external view returns (uint256) {
-        return _bonded;
+        return _loadRegistry().bonded;
     }
 
     /// @inheritdoc IAndeConsensusExtension
@@ -268,7 +268,7 @@ abstract contract ConsensusViews is ScheduleReader, IAndeConsensusExtension {
 
     /// @inheritdoc IAndeConsensusExtension
     function totalVotingPower() external view returns (uint256 total) {
-        if (_loadGlobals().launched) return _epochSet(currentEpoch()).totalWeight;
+        if (_live.launched) return _epochSet(currentEpoch()).totalWeight;
         uint256[] memory words = _candidates();
         for (uint256 i = 0; i < words.length; ++i) {
             total += ValidatorSetLib.weightOf(words[i]);
@@ -277,22 +277,22 @@ abstract contract ConsensusViews is ScheduleReader, IAndeConsensusExtension {
 
     /// @inheritdoc IAndeConsensusExtension
     function getActiveValidatorsCount() external view returns (uint256) {
-        return _loadGlobals().launched ? _epochSet(currentEpoch()).size : _active.length;
+        return _live.launched ? _epochSet(currentEpoch()).size : _active.length;
     }
 
     // ---------------------------------------------------------------------------------------------
 
     /// @dev Words of the current epoch's set, or of the candidates before launch.
     function _activeWords() private view returns (uint256[] memory) {
-        if (!_loadGlobals().launched) return _candidates();
+        if (!_live.launched) return _candidates();
         EpochSet memory set = _epochSet(currentEpoch());
         return ValidatorSetLib.load(set.ptr, set.size);
     }
 
     /// @dev The height after the last accepted batch and the skip that holds there as far as this chain knows.
     function _nextTurn() private view returns (uint64 height, uint32 skip) {
-        if (_coordinator == address(0)) return (1, 0);
-        IAndeSequencerCoordinator coordinator_ = IAndeSequencerCoordinator(_coordinator);
+        if (_live.coordinator == address(0)) return (1, 0);
+        IAndeSequencerCoordinator coordinator_ = IAndeSequencerCoordinator(_live.coordinator);
         height = coordinator_.tip().endHeight + 1;
         uint64 term = coordinator_.lastTerm();
         if (BatchLib.windowOfTerm(term) == windowOf(height)) skip = BatchLib.skipOfTerm(term);
@@ -304,7 +304,8 @@ abstract contract ConsensusViews is ScheduleReader, IAndeConsensusExtension {
     }
 
     function _proposerWord(uint64 height, uint32 skip) private view returns (uint256 index, uint256 word) {
-        ScheduleLib.Schedule memory schedule = _schedule(epochOf(height));
+        uint64 epoch = epochOf(height);
+        (ScheduleLib.Schedule memory schedule,) = _schedule(epoch, _epochSet(epoch));
         index = ScheduleLib.indexAt(schedule, windowOf(height), skip);
         word = schedule.members[index];
     }

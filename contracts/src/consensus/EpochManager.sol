@@ -4,22 +4,27 @@ pragma solidity ^0.8.28;
 import {IAndeConsensusCore} from "../interfaces/IAndeConsensusCore.sol";
 import {BatchLib} from "../libraries/BatchLib.sol";
 import {ScheduleLib} from "../libraries/ScheduleLib.sol";
+import {TypedDataLib} from "../libraries/TypedDataLib.sol";
 import {ValidatorSetLib} from "../libraries/ValidatorSetLib.sol";
 import {
     AlreadyLaunched,
     EpochAlreadyFrozen,
     EpochNotOpen,
     InsufficientStake,
+    NotLaunched,
     ParamOutOfBounds,
     Unauthorized
 } from "./AndeErrors.sol";
-import {EpochSet, Globals, QuorumContext} from "./AndeTypes.sol";
+import {EpochSet, LiveState, QuorumContext, RegistryState, SetRules} from "./AndeTypes.sol";
 import {ScheduleReader} from "./ScheduleReader.sol";
 
 /// @title EpochManager
 /// @notice Launch, frozen sets, the seed chain, and what each accepted batch changes.
 /// @dev The set of epoch e + 2 is frozen once a batch of epoch e was accepted and never changes afterwards.
 abstract contract EpochManager is ScheduleReader, IAndeConsensusCore {
+    uint256 private immutable CACHED_CHAIN_ID = block.chainid;
+    bytes32 private immutable CACHED_SEPARATOR = TypedDataLib.domainSeparator(address(this));
+
     /// @dev At most this many proposers are recorded per skipped window: a longer outage is a fault of the network,
     ///      and the work of a batch stays bounded.
     uint256 internal constant MAX_RECORDED_SKIPS = 8;
@@ -33,41 +38,37 @@ abstract contract EpochManager is ScheduleReader, IAndeConsensusCore {
 
     /// @inheritdoc IAndeConsensusCore
     function freezeEpoch(uint64 epoch) external whenLaunched returns (uint32 setId) {
-        Globals memory globals = _loadGlobals();
-        require(epoch > globals.lastFrozenEpoch, EpochAlreadyFrozen(epoch));
-        bool opened = epoch == globals.lastFrozenEpoch + 1 && epoch < globals.epochsOpened + FREEZE_LOOKAHEAD;
+        uint64 last = _live.lastFrozenEpoch;
+        require(epoch > last, EpochAlreadyFrozen(epoch));
+        bool opened = epoch == last + 1 && epoch < _live.epochsOpened + FREEZE_LOOKAHEAD;
         require(opened, EpochNotOpen(epoch - FREEZE_LOOKAHEAD));
-        setId = _freeze(globals, epoch);
-        _storeGlobals(globals);
+        return _freeze(epoch);
     }
 
     /// @inheritdoc IAndeConsensusCore
     function onBatch(uint64 epoch, uint64 prevTerm, uint64 term, bytes calldata skips)
         external
-        whenLaunched
-        returns (uint32 leaderId, address leader)
+        returns (QuorumContext memory context, uint32 leaderId, address leader)
     {
-        require(msg.sender == _coordinator, Unauthorized(msg.sender));
-        _openEpoch(epoch);
-        if (term == prevTerm) return (0, address(0));
-
-        ScheduleLib.Schedule memory schedule = _schedule(epoch);
-        if (skips.length != 0) _recordSkips(schedule, epoch, prevTerm, skips);
-        uint256 index = ScheduleLib.indexAt(schedule, BatchLib.windowOfTerm(term), BatchLib.skipOfTerm(term));
-        uint256 word = schedule.members[index];
-        return (ValidatorSetLib.idOf(word), ValidatorSetLib.signerOf(word));
+        LiveState memory live = _loadLive();
+        require(live.launched, NotLaunched());
+        require(msg.sender == live.coordinator, Unauthorized(msg.sender));
+        EpochSet memory set = _epochSet(epoch);
+        (ScheduleLib.Schedule memory schedule, uint256 rules) = _schedule(epoch, set);
+        _fillContext(context, live.era, set, rules);
+        _openEpoch(live, epoch);
+        if (term != prevTerm) {
+            if (skips.length != 0) _recordSkips(schedule, epoch, prevTerm, skips);
+            uint256 index = ScheduleLib.indexAt(schedule, BatchLib.windowOfTerm(term), BatchLib.skipOfTerm(term));
+            leaderId = ValidatorSetLib.idOf(schedule.members[index]);
+            leader = ValidatorSetLib.signerOf(schedule.members[index]);
+        }
     }
 
     /// @inheritdoc IAndeConsensusCore
     function quorumContext(uint64 epoch) external view whenLaunched returns (QuorumContext memory context) {
         EpochSet memory set = _epochSet(epoch);
-        context.domainSeparator = _domainSeparator();
-        context.era = _loadGlobals().era;
-        context.setPtr = set.ptr;
-        context.size = set.size;
-        context.totalWeight = set.totalWeight;
-        uint256 rules = ValidatorSetLib.loadRules(set.ptr, set.size);
-        (context.verifier, context.quorumNum, context.quorumDen) = ValidatorSetLib.unpackRules(rules);
+        _fillContext(context, _live.era, set, ValidatorSetLib.loadRules(set.ptr, set.size));
     }
 
     /// @inheritdoc IAndeConsensusCore
@@ -75,31 +76,36 @@ abstract contract EpochManager is ScheduleReader, IAndeConsensusCore {
         return _domainSeparator();
     }
 
-    /// @dev Freezes the first two epochs from the candidates.
-    function _launch() internal {
-        Globals memory globals = _loadGlobals();
-        require(!globals.launched, AlreadyLaunched());
-        globals.launched = true;
-        globals.setDirty = true;
-        uint32 setId = _freeze(globals, 0);
-        _freeze(globals, 1);
-        _storeGlobals(globals);
-        emit Launched(globals.era, 0, setId);
+    /// @dev Only in this contract's own code: the extension has another address. A fork of the settlement chain
+    ///      changes the chain id and with it the domain.
+    function _cachedSeparator() private view returns (bytes32) {
+        return block.chainid == CACHED_CHAIN_ID ? CACHED_SEPARATOR : _domainSeparator();
     }
 
-    /// @dev Freezes `epoch`; an unchanged set keeps its id. Updates `globals` in memory, the caller stores it.
-    function _freeze(Globals memory globals, uint64 epoch) internal returns (uint32) {
+    /// @dev Freezes the first two epochs from the candidates.
+    function _launch() internal {
+        require(!_live.launched, AlreadyLaunched());
+        _live.launched = true;
+        uint32 setId = _freeze(0);
+        _freeze(1);
+        emit Launched(_live.era, 0, setId);
+    }
+
+    /// @dev Freezes `epoch`, the one after the last frozen epoch; an unchanged set keeps its id.
+    function _freeze(uint64 epoch) internal returns (uint32) {
+        RegistryState memory registry = _loadRegistry();
         EpochSet memory set;
-        if (globals.setDirty) {
+        if (registry.setDirty) {
             set = _storeSet(uint32(epoch + 1));
-            globals.setDirty = false;
+            registry.setDirty = false;
+            _storeRegistry(registry);
         } else {
             set = _epochSet(epoch - 1);
         }
         bytes32 seed = keccak256(abi.encode(epoch == 0 ? bytes32(0) : _seeds[epoch - 1], epoch, set.setId));
         _epochSets[epoch] = set;
         _seeds[epoch] = seed;
-        globals.lastFrozenEpoch = epoch;
+        _live.lastFrozenEpoch = uint32(epoch);
         emit EpochFrozen(epoch, set.setId, set.size, set.totalWeight, seed);
         return set.setId;
     }
@@ -110,10 +116,16 @@ abstract contract EpochManager is ScheduleReader, IAndeConsensusCore {
         require(words.length != 0, InsufficientStake(0, 1));
         ValidatorSetLib.sortById(words);
         // The cap is pointless below four members: someone must have more than a third.
-        uint64 total = ValidatorSetLib.accumulate(words, words.length >= 4 ? _hot.maxWeightBps : 0);
-        uint256 rules = ValidatorSetLib.packRules(address(_verifier), _hot.quorumNum, _hot.quorumDen);
+        uint256 total = ValidatorSetLib.accumulate(words, words.length >= 4 ? _hot.maxWeightBps : 0);
+        SetRules memory rules = SetRules({
+            verifier: address(_verifier),
+            quorumNum: _hot.quorumNum,
+            quorumDen: _hot.quorumDen,
+            mode: _hot.mode,
+            windowsPerEpoch: _hot.windowsPerEpoch
+        });
         set = EpochSet({
-            ptr: ValidatorSetLib.store(words, rules),
+            ptr: ValidatorSetLib.store(words, ValidatorSetLib.packRules(rules)),
             setId: setId,
             size: uint16(words.length),
             totalWeight: uint48(total)
@@ -122,23 +134,27 @@ abstract contract EpochManager is ScheduleReader, IAndeConsensusCore {
     }
 
     /// @dev The first batch of an epoch closes the one before; small sets are frozen on the way.
-    function _openEpoch(uint64 epoch) private {
-        Globals memory globals = _loadGlobals();
-        bool changed = false;
-        if (epoch >= globals.epochsOpened) {
-            if (globals.epochsOpened != 0) {
-                uint64 closed = globals.epochsOpened - 1;
-                _epochRecords[closed].closedAt = uint64(block.timestamp);
-                emit EpochClosed(closed, uint64(block.timestamp));
+    function _openEpoch(LiveState memory live, uint64 epoch) private {
+        uint64 opened = live.epochsOpened;
+        if (epoch >= opened) {
+            if (opened != 0) {
+                _epochRecords[opened - 1].closedAt = uint64(block.timestamp);
+                emit EpochClosed(opened - 1, uint64(block.timestamp));
             }
-            globals.epochsOpened = epoch + 1;
-            changed = true;
+            _live.epochsOpened = uint32(epoch + 1);
         }
-        if (globals.lastFrozenEpoch < epoch + FREEZE_LOOKAHEAD && _active.length <= AUTO_FREEZE_MAX) {
-            _freeze(globals, globals.lastFrozenEpoch + 1);
-            changed = true;
-        }
-        if (changed) _storeGlobals(globals);
+        uint64 frozen = live.lastFrozenEpoch;
+        if (frozen < epoch + FREEZE_LOOKAHEAD && _active.length <= AUTO_FREEZE_MAX) _freeze(frozen + 1);
+    }
+
+    function _fillContext(QuorumContext memory context, uint32 era_, EpochSet memory set, uint256 rules) private view {
+        context.domainSeparator = _cachedSeparator();
+        context.era = era_;
+        context.setPtr = set.ptr;
+        context.size = set.size;
+        context.totalWeight = set.totalWeight;
+        context.verifier = ValidatorSetLib.verifierOf(rules);
+        (context.quorumNum, context.quorumDen) = ValidatorSetLib.quorumOf(rules);
     }
 
     /// @dev Who missed a window is computed from the schedule, nobody names them. A window that the previous batch

@@ -9,13 +9,15 @@ import {ConsensusStorage} from "./ConsensusStorage.sol";
 /// @title ScheduleReader
 /// @notice Loads the schedule of a frozen epoch.
 abstract contract ScheduleReader is ConsensusStorage {
-    function _schedule(uint64 epoch) internal view returns (ScheduleLib.Schedule memory) {
-        EpochSet memory set = _epochSet(epoch);
-        return ScheduleLib.Schedule({
-            seed: _seeds[epoch],
-            mode: _hot.mode,
-            windowsPerEpoch: _hot.windowsPerEpoch,
-            members: ValidatorSetLib.load(set.ptr, set.size)
-        });
+    /// @dev Schedule of a frozen epoch and the word of rules that is stored with its set.
+    function _schedule(uint64 epoch, EpochSet memory set)
+        internal
+        view
+        returns (ScheduleLib.Schedule memory schedule, uint256 rules)
+    {
+        (schedule.members, rules) = ValidatorSetLib.loadWithRules(set.ptr, set.size);
+        schedule.seed = _seeds[epoch];
+        schedule.mode = ValidatorSetLib.modeOf(rules);
+        schedule.windowsPerEpoch = ValidatorSetLib.windowsOf(rules);
     }
 }

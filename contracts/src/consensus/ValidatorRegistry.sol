@@ -24,7 +24,7 @@ import {
     Unauthorized,
     WrongStatus
 } from "./AndeErrors.sol";
-import {Globals, Roles, SignerKey, Validator, ValidatorStatus} from "./AndeTypes.sol";
+import {RegistryState, Roles, SignerKey, Validator, ValidatorStatus} from "./AndeTypes.sol";
 import {EpochManager} from "./EpochManager.sol";
 
 /// @title ValidatorRegistry
@@ -92,15 +92,15 @@ abstract contract ValidatorRegistry is EpochManager {
         require(stake <= type(uint96).max, ParamOutOfBounds("stake", 1, type(uint96).max));
 
         validator.stake = uint96(stake);
-        _bonded += uint128(amount);
+        RegistryState memory registry = _loadRegistry();
+        registry.bonded += uint128(amount);
         uint256 slot = validator.activeIndexPlus1 - 1;
         uint256 word = ValidatorSetLib.pack(validator.signer, _weightOf(stake), id);
         if (_active[slot] != word) {
             _active[slot] = word;
-            Globals memory globals = _loadGlobals();
-            globals.setDirty = true;
-            _storeGlobals(globals);
+            registry.setDirty = true;
         }
+        _storeRegistry(registry);
         emit StakeIncreased(id, amount, stake);
         _pull(msg.sender, amount);
     }
@@ -110,9 +110,8 @@ abstract contract ValidatorRegistry is EpochManager {
         Validator storage validator = _ownedValidator(id);
         require(validator.status != ValidatorStatus.Exited, WrongStatus(id, uint8(validator.status)));
         _checkEndpoint(p2pPeerId, rpcEndpoint);
-        Globals memory globals = _loadGlobals();
-        if (globals.launched) {
-            uint64 epoch = _currentEpoch(globals);
+        if (_live.launched) {
+            uint64 epoch = _currentEpoch();
             require(validator.nextEndpointEpoch <= epoch, TooFrequent(validator.nextEndpointEpoch));
             validator.nextEndpointEpoch = epoch + 1;
         }
@@ -122,8 +121,8 @@ abstract contract ValidatorRegistry is EpochManager {
     }
 
     function _register(Registration memory r, string calldata rpcEndpoint) private returns (uint32 id) {
-        Globals memory globals = _loadGlobals();
-        require(!globals.permissioned || _allowed[r.owner], NotAllowed(r.owner));
+        RegistryState memory registry = _loadRegistry();
+        require(!registry.permissioned || _allowed[r.owner], NotAllowed(r.owner));
         require(_roles[r.owner].ownerOf == 0, AlreadyRegistered(r.owner));
         require(_roles[r.signer].signerOf == 0, SignerInUse(r.signer));
         _checkEndpoint(r.p2pPeerId, rpcEndpoint);
@@ -132,9 +131,10 @@ abstract contract ValidatorRegistry is EpochManager {
         uint256 candidates = _active.length;
         if (candidates >= _hot.maxValidators) revert SetFull(_lowestStake());
 
-        id = globals.nextId++;
-        globals.setDirty = true;
-        _storeGlobals(globals);
+        id = registry.nextId++;
+        registry.setDirty = true;
+        registry.bonded += uint128(r.stake);
+        _storeRegistry(registry);
 
         // One address in both roles costs one slot.
         if (r.owner == r.signer) {
@@ -151,13 +151,13 @@ abstract contract ValidatorRegistry is EpochManager {
         validator.activeIndexPlus1 = uint16(candidates + 1);
         validator.status = ValidatorStatus.Active;
         validator.p2pPeerId = r.p2pPeerId;
-        if (globals.launched) validator.joinEpoch = globals.lastFrozenEpoch + 1;
+        bool launched_ = _live.launched;
+        if (launched_) validator.joinEpoch = uint64(_live.lastFrozenEpoch) + 1;
         validator.rpcEndpoint = rpcEndpoint;
-        _bonded += uint128(r.stake);
 
         emit ValidatorRegistered(id, r.owner, r.signer, r.p2pPeerId, rpcEndpoint, r.stake);
         _pull(r.owner, r.stake);
-        if (!globals.launched && globals.autoLaunch && candidates + 1 >= _hot.minValidators) _launch();
+        if (!launched_ && registry.autoLaunch && candidates + 1 >= _hot.minValidators) _launch();
     }
 
     /// @dev Pulls exactly `amount`; tokens that take a fee on transfers are refused.

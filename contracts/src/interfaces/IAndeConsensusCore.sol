@@ -60,17 +60,18 @@ interface IAndeConsensusCore is IAndeConsensusEvents {
     /// @custom:reverts NotLaunched, EpochAlreadyFrozen, EpochNotOpen
     function freezeEpoch(uint64 epoch) external returns (uint32 setId);
 
-    /// @notice Called by the coordinator for each accepted batch: opens and closes epochs, freezes small sets,
-    ///         records skipped windows.
+    /// @notice Called by the coordinator for each batch that it is about to accept: opens and closes epochs, freezes
+    ///         small sets, records skipped windows. The coordinator reverts everything if the certificate is not valid.
     /// @param epoch Epoch of the batch.
     /// @param prevTerm Term of the batch before.
     /// @param term Term of the batch: (window << 16) | skip of its last block.
     /// @param skips Validated skip records, 12 bytes each: uint64 window, uint32 finalSkip.
+    /// @return context As quorumContext(epoch).
     /// @return leaderId Id of the proposer of `term`, or 0 when the term did not change.
     /// @return leader Its signer.
     function onBatch(uint64 epoch, uint64 prevTerm, uint64 term, bytes calldata skips)
         external
-        returns (uint32 leaderId, address leader);
+        returns (QuorumContext memory context, uint32 leaderId, address leader);
 
     // Certificates --------------------------------------------------------------------------------
 

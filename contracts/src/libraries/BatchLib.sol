@@ -10,18 +10,54 @@ library BatchLib {
     uint8 internal constant HEADER_VERSION = 1;
     uint8 internal constant DA_CALLDATA = 0;
 
+    /// @dev 16 and 4 words.
+    uint256 internal constant HEADER_BYTES = 0x200;
+    uint256 internal constant DA_POINTER_BYTES = 0x80;
+
     /// @dev uint64 window | uint32 finalSkip, big-endian.
     uint256 internal constant SKIP_RECORD_BYTES = 12;
     uint256 internal constant MAX_SKIP_RECORDS = 16;
     /// @dev The skip is the low part of a term.
     uint256 internal constant TERM_SKIP_BITS = 16;
 
-    function contentHash(BatchHeader calldata header) internal pure returns (bytes32) {
-        return keccak256(abi.encode(header));
+    /// @notice keccak256(abi.encode(header)). A struct of value types has the same words in memory as encoded.
+    function contentHash(BatchHeader memory header) internal pure returns (bytes32 hash) {
+        assembly ("memory-safe") {
+            hash := keccak256(header, HEADER_BYTES)
+        }
     }
 
-    function daHash(DaPointer calldata da) internal pure returns (bytes32) {
-        return keccak256(abi.encode(da));
+    /// @notice keccak256(abi.encode(da)), in the same way.
+    function daHash(DaPointer memory da) internal pure returns (bytes32 hash) {
+        assembly ("memory-safe") {
+            hash := keccak256(da, DA_POINTER_BYTES)
+        }
+    }
+
+    /// @notice Copies a header and a pointer to memory: what `header_ = header` does, at a tenth of the gas.
+    /// @dev Reverts without data when a word has bits outside of its field, as the ABI decoder does.
+    function load(BatchHeader calldata header, DaPointer calldata da)
+        internal
+        pure
+        returns (BatchHeader memory header_, DaPointer memory da_)
+    {
+        assembly ("memory-safe") {
+            // Both were allocated (and zeroed) by the declaration of the return values.
+            calldatacopy(header_, header, HEADER_BYTES)
+            calldatacopy(da_, da, DA_POINTER_BYTES)
+            let wide :=  // epoch, batchIndex, startHeight, endHeight, term, forcedUpTo; height
+                or(
+                    or(or(mload(add(header_, 0x40)), mload(add(header_, 0x60))), mload(add(header_, 0x80))),
+                    or(or(mload(add(header_, 0xa0)), mload(add(header_, 0xc0))), mload(add(header_, 0xe0)))
+                )
+            wide := shr(64, or(wide, mload(add(da_, 0x20))))
+            // era, txCount; size
+            let middle := or(or(mload(add(header_, 0x20)), mload(add(header_, 0x100))), mload(add(da_, 0x60)))
+            // version; kind
+            let narrow := or(mload(header_), mload(da_))
+            let dirty := or(or(wide, shr(32, middle)), or(shr(8, narrow), shr(160, mload(add(header_, 0x1e0)))))
+            if dirty { revert(0, 0) }
+        }
     }
 
     function genesisHash(uint64 l2ChainId, bytes32 l2GenesisHash) internal pure returns (bytes32) {

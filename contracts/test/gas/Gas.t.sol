@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.28;
+
+import {ConsensusFixture} from "../utils/ConsensusFixture.sol";
+import {VM} from "../utils/Vm.sol";
+
+/// @title GasTest
+/// @notice Gas of whole transactions against the budgets.
+/// @dev Only meaningful with `--isolate`, where forge runs each call as a transaction of its own: intrinsic gas,
+///      calldata, cold accounts and refunds are then part of the figure. Snapshots: contracts/snapshots.
+contract GasTest is ConsensusFixture {
+    string internal constant GROUP = "transactions";
+    uint256 internal constant INTRINSIC = 21_000;
+    uint256 internal constant REGISTER_BUDGET = 230_000;
+
+    function test_gas_register() external {
+        deploy();
+        deployCoordinator();
+        register(1, STAKE);
+        _report("registerValidator_first", type(uint256).max);
+        register(2, STAKE);
+        _report("registerValidator", REGISTER_BUDGET);
+        register(3, STAKE);
+        _report("registerValidator_launching", type(uint256).max);
+        register(4, STAKE);
+        _report("registerValidator_launched", REGISTER_BUDGET);
+    }
+
+    function test_gas_n3() external {
+        uint256 steady = _measureBatch(3, 110_000);
+        // Small sets are frozen by the batch that opens an epoch: the freeze costs the difference.
+        submitTo(599);
+        _changeSet();
+        submitTo(650);
+        uint256 opening = _report("submitBatch_freezing_n3", type(uint256).max);
+        assertLe(opening - steady + INTRINSIC, 160_000, "freeze_n3");
+    }
+
+    function test_gas_n32() external {
+        _measureBatch(32, 200_000);
+        _measureFreeze("freezeEpoch_n32", 430_000);
+    }
+
+    function test_gas_n64() external {
+        _measureBatch(64, 300_000);
+        _measureFreeze("freezeEpoch_n64", 740_000);
+    }
+
+    /// @return steady Gas of a batch that opens a window, in the middle of an epoch.
+    function _measureBatch(uint16 n, uint256 budget) private returns (uint256 steady) {
+        launchWith(n);
+        string memory suffix = string.concat("_n", VM.toString(n));
+        submitTo(100);
+        _report(string.concat("submitBatch_first", suffix), type(uint256).max);
+        submitTo(200);
+        steady = _report(string.concat("submitBatch", suffix), budget);
+        openTerm(0, (3 << 16) | 1);
+        _report(string.concat("openTerm", suffix), type(uint256).max);
+    }
+
+    function _measureFreeze(string memory name, uint256 budget) private {
+        consensus.freezeEpoch(2);
+        _report(string.concat(name, "_unchanged"), type(uint256).max);
+        submitTo(599);
+        submitTo(650);
+        _changeSet();
+        consensus.freezeEpoch(3);
+        _report(name, budget);
+    }
+
+    function _changeSet() private {
+        address owner = account(1);
+        fund(owner, 1e18);
+        VM.prank(owner);
+        consensus.topUp(1, 1e18);
+    }
+
+    function _report(string memory name, uint256 budget) private returns (uint256 gas) {
+        gas = VM.snapshotGasLastCall(GROUP, name);
+        assertLe(gas, budget, string.concat(name, " over budget"));
+    }
+}
