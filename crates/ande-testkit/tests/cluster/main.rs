@@ -1,0 +1,8 @@
+//! Clusters of real processes. Each test has the machine for itself.
+
+mod hostile;
+mod membership;
+mod outage;
+mod posting;
+mod proposer;
+mod spread;

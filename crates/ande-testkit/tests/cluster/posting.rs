@@ -1,0 +1,68 @@
+//! The poster dies at every step of posting.
+
+use std::time::Duration;
+
+use ande_devnet::wait_until;
+use ande_testkit::{Plan, TestCluster};
+use eyre::{Result, WrapErr as _, ensure};
+
+/// Steps in the order in which a batch passes them.
+const STEPS: [&str; 8] = [
+    "batcher-after-create",
+    "batcher-after-sign",
+    "batcher-after-certify",
+    "tx-after-journal",
+    "tx-after-broadcast",
+    "tx-after-mined",
+    "batcher-after-post",
+    "batcher-after-include",
+];
+const POSTER_TURN: Duration = Duration::from_secs(45);
+
+#[tokio::test]
+async fn poster_killed_at_every_step_posts_every_batch_exactly_once() -> Result<()> {
+    // Short windows: every node is proposer, and so poster, every few seconds.
+    let plan = Plan {
+        rotation: 5,
+        windows_per_epoch: 24,
+        batch_interval: Duration::from_millis(500),
+        ..Plan::default()
+    };
+    TestCluster::start(plan)
+        .await?
+        .observed(async |cluster| {
+            let load = cluster.load(20)?;
+            for (step, name) in STEPS.iter().enumerate() {
+                let victim = step % cluster.size();
+                cluster.processes().node_mut(victim)?.stop().await?;
+                let point = vec![("ANDE_FAILPOINT".to_owned(), format!("{name}:abort"))];
+                cluster.processes().start_node_with(victim, &point)?;
+                let process = cluster.processes();
+                wait_until("the poster dies", POSTER_TURN, async || {
+                    Ok((!process.node_mut(victim)?.is_running()).then_some(()))
+                })
+                .await
+                .wrap_err_with(|| {
+                    format!("at {name}; is the node built with --features ande-node/failpoints?")
+                })?;
+                let before = cluster.cluster().tip().await?;
+                cluster.restart(victim)?;
+                // Posting goes on beyond everything that was certified when it died.
+                let height = cluster.height().await;
+                let batch = cluster.wait_batched(height, Duration::from_secs(30)).await?;
+                cluster.say(&format!(
+                    "node-{} died {name}: batch {} then, {batch} up to height {height} now",
+                    victim + 1,
+                    before.batchIndex
+                ));
+                cluster.wait_height(victim, height, Duration::from_secs(20)).await?;
+            }
+            let report = load.finish().await?;
+            let top = cluster.wait_in_sync(Duration::from_secs(20)).await?;
+            cluster.wait_batched(top, Duration::from_secs(30)).await?;
+            let batches = cluster.check_batches().await?;
+            ensure!(batches.len() >= STEPS.len(), "only {} batches", batches.len());
+            cluster.check_invariants(&report.acknowledged).await.map(|_| ())
+        })
+        .await
+}
