@@ -17,6 +17,8 @@ library BatchLib {
     /// @dev uint64 window | uint32 finalSkip, big-endian.
     uint256 internal constant SKIP_RECORD_BYTES = 12;
     uint256 internal constant MAX_SKIP_RECORDS = 16;
+    /// @dev keccak256 of no bytes.
+    bytes32 internal constant NO_SKIPS = keccak256("");
     /// @dev The skip is the low part of a term.
     uint256 internal constant TERM_SKIP_BITS = 16;
 
@@ -80,6 +82,10 @@ library BatchLib {
     /// @notice Reverts unless `skips` has the hash of the header, at most 16 whole records, strictly ascending
     ///         windows inside [firstWindow, lastWindow] and no zero skip.
     function checkSkips(bytes calldata skips, bytes32 skipsHash, uint64 firstWindow, uint64 lastWindow) internal pure {
+        if (skips.length == 0) {
+            require(skipsHash == NO_SKIPS, BadSkips(0));
+            return;
+        }
         require(keccak256(skips) == skipsHash, BadSkips(0));
         uint256 count = skips.length / SKIP_RECORD_BYTES;
         require(skips.length % SKIP_RECORD_BYTES == 0 && count <= MAX_SKIP_RECORDS, BadSkips(count));

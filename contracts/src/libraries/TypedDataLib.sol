@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
+import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
+
 import {Checkpoint, OpenTerm, SignerKey, Vote} from "../consensus/AndeTypes.sol";
 
 /// @title TypedDataLib
@@ -28,22 +30,46 @@ library TypedDataLib {
     }
 
     function voteDigest(bytes32 domain, Vote memory vote) internal pure returns (bytes32) {
-        return _digest(domain, keccak256(abi.encode(VOTE_TYPEHASH, vote)));
+        uint256 ptr;
+        assembly ("memory-safe") {
+            ptr := vote
+        }
+        return _digest(domain, VOTE_TYPEHASH, ptr, 7);
     }
 
     function checkpointDigest(bytes32 domain, Checkpoint memory checkpoint) internal pure returns (bytes32) {
-        return _digest(domain, keccak256(abi.encode(CHECKPOINT_TYPEHASH, checkpoint)));
+        uint256 ptr;
+        assembly ("memory-safe") {
+            ptr := checkpoint
+        }
+        return _digest(domain, CHECKPOINT_TYPEHASH, ptr, 8);
     }
 
     function openTermDigest(bytes32 domain, OpenTerm memory openTerm) internal pure returns (bytes32) {
-        return _digest(domain, keccak256(abi.encode(OPEN_TERM_TYPEHASH, openTerm)));
+        uint256 ptr;
+        assembly ("memory-safe") {
+            ptr := openTerm
+        }
+        return _digest(domain, OPEN_TERM_TYPEHASH, ptr, 4);
     }
 
     function signerKeyDigest(bytes32 domain, SignerKey memory signerKey) internal pure returns (bytes32) {
-        return _digest(domain, keccak256(abi.encode(SIGNER_KEY_TYPEHASH, signerKey)));
+        uint256 ptr;
+        assembly ("memory-safe") {
+            ptr := signerKey
+        }
+        return _digest(domain, SIGNER_KEY_TYPEHASH, ptr, 5);
     }
 
-    function _digest(bytes32 domain, bytes32 structHash) private pure returns (bytes32) {
-        return keccak256(abi.encodePacked(hex"1901", domain, structHash));
+    /// @dev Digest of a struct of `words` value types, whose memory is what abi.encode would copy.
+    function _digest(bytes32 domain, bytes32 typeHash, uint256 ptr, uint256 words) private pure returns (bytes32) {
+        bytes32 structHash;
+        assembly ("memory-safe") {
+            let buffer := mload(0x40)
+            mstore(buffer, typeHash)
+            mcopy(add(buffer, 0x20), ptr, shl(5, words))
+            structHash := keccak256(buffer, shl(5, add(words, 1)))
+        }
+        return MessageHashUtils.toTypedDataHash(domain, structHash);
     }
 }

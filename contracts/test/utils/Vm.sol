@@ -42,6 +42,8 @@ interface Vm {
     // Gas
     function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256);
 
+    function snapshotValue(string calldata group, string calldata name, uint256 value) external;
+
     // Files and environment
     function projectRoot() external view returns (string memory);
     function readFile(string calldata path) external view returns (string memory);
