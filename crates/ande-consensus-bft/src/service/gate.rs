@@ -1,0 +1,438 @@
+//! Between heights: the set of the next one, and whether there is work for it.
+//!
+//! The next height starts when the application has work, or when another validator is heard at
+//! it: a vote or proposal with a good signature, the start of a block stream, or a wake call; or
+//! when more than a third of the peers say that they are past it. A validator that starts for work
+//! of its own and hears nothing of the height sends a wake call, so a transaction that reached one
+//! node only still moves the proposer.
+
+use std::{sync::Arc, time::Duration};
+
+use ande_consensus::{AppError, EngineError, EnginePhase, StartHeight};
+use ande_primitives::{EpochSet, Height, NodeId, Round};
+use malachitebft_core_types::{HeightParams, SignedMessage};
+use malachitebft_engine::{
+    host::Next,
+    network::NetworkMsg,
+    util::streaming::{StreamContent, StreamId, StreamMessage},
+};
+use malachitebft_sync::PeerId;
+use ractor::RpcReplyPort;
+use tokio::sync::{mpsc, watch};
+use tracing::{debug, info, warn};
+
+use super::{
+    Service, Shared,
+    state::{Done, Known, Running, StartPort, Upcoming},
+};
+use crate::{
+    EnginePeer,
+    actors::Observed,
+    address::node_id,
+    context,
+    context::{Ctx, Proposal, ValidatorSet, Vote},
+    rules::check_start,
+    wire::{ProposalPart, StreamKey, Wake},
+};
+
+/// After this long without an answer the view says that the set is awaited.
+const SET_PATIENCE: Duration = Duration::from_millis(200);
+/// Unchecked messages of the next height that are kept until it can be checked.
+const MAX_HINTS: usize = 64;
+/// A round number no stream has: marks wake calls.
+const WAKE_ROUND: Round = Round(u32::MAX);
+
+impl Service {
+    /// The engine has started and asks for its first height.
+    pub(super) fn on_consensus_ready(
+        &mut self,
+        reply: RpcReplyPort<(context::Height, HeightParams<Ctx>)>,
+    ) {
+        self.state.port = Some(StartPort::First(reply));
+        let first = FirstHeight {
+            me: self.shared.config.node_key.id(),
+            peers: self.peers.clone(),
+            connected: self.state.connected.subscribe(),
+            delay: self.shared.config.start_delay,
+        };
+        self.spawn(prepare(self.shared.clone(), self.report.clone(), Some(first), None));
+    }
+
+    /// A block was committed: find out about the next height.
+    pub(super) fn prepare_next(&mut self) {
+        let heard = self.state.heard.subscribe();
+        self.spawn(prepare(self.shared.clone(), self.report.clone(), None, Some(heard)));
+    }
+
+    pub(super) fn on_prepared(&mut self, start: StartHeight) {
+        let height = start.height;
+        self.shared.scopes.insert(height, start.set.clone());
+        self.shared.view.send_modify(|view| {
+            view.phase = EnginePhase::Idle;
+            view.height = height;
+            view.round = Round(0);
+            view.epoch = start.set.epoch;
+            view.skip = start.skip_base;
+            let proposer = start.proposer(Round(0));
+            view.proposer = Some(proposer);
+            view.is_proposer = proposer == self.shared.address;
+            view.is_validator = start.set.committee.get(self.shared.address).is_some();
+        });
+        self.state.upcoming = Some(Upcoming { start, ready: None });
+        for hint in std::mem::take(&mut self.state.hints) {
+            self.check_hint(hint);
+        }
+        self.check_tips();
+    }
+
+    pub(super) fn on_ready(&mut self, height: Height, own_work: bool) {
+        if let Some(upcoming) = &mut self.state.upcoming
+            && upcoming.start.height == height
+        {
+            upcoming.ready = Some(own_work);
+        }
+        self.start_if_due();
+    }
+
+    /// Starts the next height once the engine waits for it and there is a reason to.
+    pub(super) fn start_if_due(&mut self) {
+        let is_ready = self.state.upcoming.as_ref().is_some_and(|next| next.ready.is_some());
+        if !is_ready || self.state.port.is_none() {
+            return;
+        }
+        let (Some(Upcoming { start, ready }), Some(port)) =
+            (self.state.upcoming.take(), self.state.port.take())
+        else {
+            return;
+        };
+        self.start(start, ready.unwrap_or(false), port);
+    }
+
+    fn start(&mut self, start: StartHeight, own_work: bool, port: StartPort) {
+        let height = start.height;
+        let config = &self.shared.config;
+        let params = HeightParams::new(
+            ValidatorSet::of(&start),
+            config.timeouts(),
+            Some(config.block_time),
+        );
+        let is_first = matches!(port, StartPort::First(_));
+        let calls = own_work
+            && start.proposer(Round(0)) != self.shared.address
+            && start.set.committee.get(self.shared.address).is_some();
+        self.state.streams.prune(height);
+        self.state.late_votes.prune(height);
+        self.state.early = self.state.early.split_off(&height);
+        self.state.running = Some(Running {
+            start,
+            round: Round(0),
+            own_work,
+            blocks: Default::default(),
+            proposed: Default::default(),
+            unclaimed: Vec::new(),
+            decided: false,
+        });
+        self.shared.view.send_modify(|view| view.phase = EnginePhase::Deciding);
+        let started = match port {
+            StartPort::First(reply) => reply.send((height.into(), params)).is_ok(),
+            StartPort::Next(reply) => reply.send(Next::Start(height.into(), params)).is_ok(),
+        };
+        if !started {
+            debug!(height = height.0, "the engine stopped before the height could start");
+            return;
+        }
+        debug!(height = height.0, own_work, "height started");
+        for opened in self.state.early.remove(&height).unwrap_or_default() {
+            self.on_opened(opened);
+        }
+        if is_first {
+            self.load_candidates(height);
+        }
+        if calls {
+            let heard = self.state.heard.subscribe();
+            self.state.nonce = self.state.nonce.wrapping_add(1);
+            let nonce = self.state.nonce;
+            self.spawn(call_if_silent(self.shared.clone(), height, nonce, heard));
+        }
+    }
+
+    pub(super) fn on_started_round(
+        &mut self,
+        height: Height,
+        round: Round,
+        proposer: alloy_primitives::Address,
+    ) {
+        let me = self.shared.address;
+        let Some(running) = self.state.running.as_mut() else {
+            return;
+        };
+        running.round = round;
+        let skip = running.start.skip_of(round);
+        self.shared.view.send_modify(|view| {
+            view.height = height;
+            view.round = round;
+            view.skip = skip;
+            view.proposer = Some(proposer);
+            view.is_proposer = proposer == me;
+            if round > Round(0) {
+                view.timeouts += 1;
+            }
+        });
+        if round > Round(0) {
+            info!(height = height.0, round = round.0, %proposer, "round started after a timeout");
+        }
+        self.retry_undecided();
+    }
+
+    pub(super) fn on_connection(&mut self, peer: &PeerId, connected: bool) {
+        if !connected {
+            self.state.tips.remove(peer);
+        }
+        let Some(node) = node_id(peer) else {
+            return;
+        };
+        self.shared.view.send_modify(|view| {
+            view.peers.retain(|known| *known != node);
+            if connected {
+                view.peers.push(node);
+            }
+        });
+        let count = self.shared.view.borrow().peers.len();
+        self.state.connected.send_replace(count);
+    }
+
+    pub(super) fn on_status(&mut self, peer: &PeerId, tip: Height) {
+        self.state.tips.insert(*peer, tip);
+        self.check_tips();
+    }
+
+    /// More than a third of the peers are past the next height: not all of them lie.
+    fn check_tips(&mut self) {
+        let Some(next) = self.state.upcoming.as_ref().map(|next| next.start.height) else {
+            return;
+        };
+        let ahead = self.state.tips.values().filter(|tip| **tip >= next).count();
+        let others = self.peers.borrow().len().max(self.state.tips.len());
+        if ahead > others / 3 {
+            self.hear(next);
+        }
+    }
+
+    fn hear(&self, height: Height) {
+        self.state.heard.send_if_modified(|heard| {
+            let new = height > *heard;
+            *heard = height.max(*heard);
+            new
+        });
+    }
+
+    pub(super) fn on_heard_vote(&mut self, vote: SignedMessage<Ctx, Vote>) {
+        let shared = &self.shared;
+        let late = self.state.late_votes.vote(&shared.domain, &shared.scopes, &vote);
+        self.report_evidence(late);
+        let height = vote.message.height.into();
+        self.hint(height, Observed::Vote(vote));
+    }
+
+    pub(super) fn on_heard_proposal(&mut self, proposal: SignedMessage<Ctx, Proposal>) {
+        let shared = &self.shared;
+        let late = self.state.late_votes.proposal(&shared.domain, &shared.scopes, &proposal);
+        self.report_evidence(late);
+        self.note_proposal(&proposal);
+        let height = proposal.message.height.into();
+        self.hint(height, Observed::Proposal(proposal));
+    }
+
+    pub(super) fn on_heard_part(&mut self, publisher: &PeerId, part: ProposalPart) {
+        let height = match &part {
+            ProposalPart::Init(init) => init.height,
+            ProposalPart::Wake(wake) => wake.height,
+            ProposalPart::Data(_) => return,
+        };
+        if self.is_peer(publisher) {
+            self.hint(height, Observed::Part(*publisher, part));
+        }
+    }
+
+    /// Checks a message of the next height, now or when its set is known.
+    fn hint(&mut self, height: Height, message: Observed) {
+        if height < self.state.lowest() || height <= *self.state.heard.borrow() {
+            return;
+        }
+        match self.open_set() {
+            Some(_) => self.check_hint(message),
+            None => {
+                if self.state.hints.len() == MAX_HINTS {
+                    self.state.hints.pop_front();
+                }
+                self.state.hints.push_back(message);
+            }
+        }
+    }
+
+    /// The height that waits or runs, and its set.
+    fn open_set(&self) -> Option<(Height, Arc<EpochSet>)> {
+        let running = self.state.running.as_ref().filter(|running| !running.decided);
+        let upcoming = self.state.upcoming.as_ref().map(|next| &next.start);
+        let start = upcoming.or_else(|| running.map(|running| &running.start))?;
+        Some((start.height, start.set.clone()))
+    }
+
+    /// Notes that a height is alive if a member of its committee has signed the message.
+    fn check_hint(&mut self, message: Observed) {
+        let Some((height, set)) = self.open_set() else {
+            return;
+        };
+        if height > *self.state.heard.borrow()
+            && is_of_member(&self.shared, &set, height, &message)
+        {
+            debug!(height = height.0, "another validator is at this height");
+            self.hear(height);
+        }
+    }
+
+    /// Whether a publisher is one of the configured peers.
+    pub(super) fn is_peer(&self, publisher: &PeerId) -> bool {
+        node_id(publisher)
+            .is_some_and(|node| self.peers.borrow().iter().any(|peer| peer.node_id == node))
+    }
+}
+
+fn is_of_member(
+    shared: &Shared,
+    set: &EpochSet,
+    next: Height,
+    message: &Observed,
+) -> bool {
+    let is_member = |address| set.committee.get(address).is_some();
+    match message {
+        Observed::Vote(vote) => {
+            let signer = vote.message.signer.0;
+            Height::from(vote.message.height) == next
+                && is_member(signer)
+                && shared.verifier.is_vote_by(&vote.message, &vote.signature, signer)
+        }
+        Observed::Proposal(proposal) => {
+            let signer = proposal.message.proposer.0;
+            Height::from(proposal.message.height) == next
+                && is_member(signer)
+                && shared.verifier.is_proposal_by(&proposal.message, &proposal.signature, signer)
+        }
+        Observed::Part(_, ProposalPart::Init(init)) => {
+            init.height == next && init.streamer(&shared.domain).is_ok_and(is_member)
+        }
+        Observed::Part(_, ProposalPart::Wake(wake)) => {
+            wake.height == next && wake.caller(&shared.domain).is_ok_and(is_member)
+        }
+        _ => false,
+    }
+}
+
+/// What the first height of a run waits for.
+struct FirstHeight {
+    me: NodeId,
+    peers: watch::Receiver<Vec<EnginePeer>>,
+    connected: watch::Receiver<usize>,
+    delay: Duration,
+}
+
+impl FirstHeight {
+    /// Round 0 of a new chain is lost if nobody is connected yet; give the network a moment.
+    async fn settle(mut self) {
+        let me = self.me;
+        let others = self.peers.borrow().iter().filter(|peer| peer.node_id != me).count();
+        // With ourselves, more than two thirds of all.
+        let all = others + 1;
+        let quorum = move |connected: &usize| (*connected + 1) * 3 > all * 2;
+        // Both errors mean that waiting is over.
+        let _ = tokio::time::timeout(self.delay, self.connected.wait_for(quorum)).await;
+    }
+}
+
+/// Finds out about the next height: its set, then whether it may start.
+async fn prepare(
+    shared: Arc<Shared>,
+    report: mpsc::UnboundedSender<Done>,
+    first: Option<FirstHeight>,
+    heard: Option<watch::Receiver<Height>>,
+) {
+    let start = match next_start(&shared).await {
+        Ok(start) => start,
+        Err(error) => {
+            let _ = report.send(Done::Failed(error));
+            return;
+        }
+    };
+    let (height, parent) = (start.height, start.parent);
+    if report.send(Done::Prepared(start)).is_err() {
+        return;
+    }
+    if let Some(first) = first
+        && parent.height == Height(0)
+    {
+        first.settle().await;
+    }
+    let own_work = match heard {
+        // After a restart the engine may owe votes of this height, and a node that was away
+        // shows that it is back.
+        None => false,
+        Some(mut heard) => tokio::select! {
+            biased;
+            () = shared.app.work(&parent) => true,
+            _ = heard.wait_for(|heard| *heard >= height) => false,
+        },
+    };
+    let _ = report.send(Done::Ready { height, own_work });
+}
+
+async fn next_start(shared: &Shared) -> Result<StartHeight, EngineError> {
+    let asked = shared.app.start_height();
+    tokio::pin!(asked);
+    let start = match tokio::time::timeout(SET_PATIENCE, &mut asked).await {
+        Ok(start) => start?,
+        Err(_) => {
+            warn!("the set of the next height is not known yet");
+            shared.view.send_modify(|view| view.phase = EnginePhase::WaitingForSet);
+            asked.await?
+        }
+    };
+    check_start(&start).map_err(|error| AppError::Fatal(error.to_string()))?;
+    Ok(start)
+}
+
+/// Calls the proposer if nothing of a height is heard shortly after it was started.
+async fn call_if_silent(
+    shared: Arc<Shared>,
+    height: Height,
+    nonce: u32,
+    mut heard: watch::Receiver<Height>,
+) {
+    let patience = (shared.config.block_time / 10)
+        .clamp(Duration::from_millis(10), Duration::from_millis(100));
+    let silent =
+        tokio::time::timeout(patience, heard.wait_for(|heard| *heard >= height)).await.is_err();
+    if !silent {
+        return;
+    }
+    let (tag, message) = Wake::signed_bytes(height);
+    let Some(signature) = shared.signer.sign_engine(tag, &message).await else {
+        return;
+    };
+    let key = StreamKey { height, round: WAKE_ROUND, nonce };
+    let part = ProposalPart::Wake(Wake { height, signature });
+    let message =
+        StreamMessage::new(StreamId::new(key.to_bytes()), 0, StreamContent::Data(part));
+    if shared.network.cast(NetworkMsg::PublishProposalPart(message)).is_err() {
+        debug!("the network stopped before a wake call was sent");
+    }
+}
+
+impl Running {
+    /// The valid block with this hash.
+    pub(super) fn valid(&self, hash: &alloy_primitives::B256) -> Option<Arc<ande_primitives::Block>> {
+        match self.blocks.get(hash) {
+            Some(Known::Valid(block)) => Some(block.clone()),
+            _ => None,
+        }
+    }
+}
