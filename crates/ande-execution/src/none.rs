@@ -48,6 +48,12 @@ impl NoneGenesis {
         self.header().hash_slow()
     }
 
+    /// The genesis block.
+    #[must_use]
+    pub fn payload(&self) -> Payload {
+        Payload::new(&self.header(), Vec::new())
+    }
+
     fn header(&self) -> Header {
         let mut seed = b"ANDE none genesis".to_vec();
         seed.extend_from_slice(&self.chain_id.to_be_bytes());
@@ -195,7 +201,7 @@ impl NoneExecutor {
 #[async_trait]
 impl Executor for NoneExecutor {
     fn genesis(&self) -> Payload {
-        Payload::new(&self.genesis.header(), Vec::new())
+        self.genesis.payload()
     }
 
     async fn head(&self) -> ExecHead {
