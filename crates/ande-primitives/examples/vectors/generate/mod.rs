@@ -11,6 +11,8 @@ mod schedule;
 
 pub use json::{Json, Table};
 pub use rng::Rng;
+#[allow(unused_imports)]
+pub use schedule::committee as weighted_committee;
 
 /// Name and content of every vector file.
 pub fn files() -> [(&'static str, String); 3] {
