@@ -387,11 +387,6 @@ impl Cluster {
         ))
     }
 
-    /// Skip count of the latest block, none when no node answers.
-    pub async fn latest_skip(&self) -> Option<u64> {
-        None
-    }
-
     /// Last accepted batch.
     ///
     /// # Errors

@@ -26,7 +26,6 @@ pub struct LiveView {
 struct Look {
     nodes: Vec<Option<Observation>>,
     tip: Option<BatchTip>,
-    skip: Option<u64>,
 }
 
 impl LiveView {
@@ -77,7 +76,7 @@ impl LiveView {
             .into_iter()
             .map(Result::ok)
             .collect();
-        Look { nodes, tip: cluster.tip().await.ok(), skip: cluster.latest_skip().await }
+        Look { nodes, tip: cluster.tip().await.ok() }
     }
 
     fn load_text(&mut self, now: LoadCounts) -> String {
@@ -132,7 +131,7 @@ impl Look {
     }
 
     fn skip(&self) -> String {
-        self.skip.map_or_else(|| "-".into(), |skip| skip.to_string())
+        self.best().and_then(Observation::skip).map_or_else(|| "-".into(), |skip| skip.to_string())
     }
 
     fn batches(&self) -> String {
@@ -199,7 +198,7 @@ fn block(cluster: &Cluster, look: &Look, load: Option<&str>, uptime: Duration) -
                     "height {}  peers {}  pool {}{}",
                     seen.height(),
                     seen.peers(),
-                    seen.count("ande_evm_txpool_pending"),
+                    seen.pooled(),
                     seen.trouble().map_or_else(String::new, |why| format!("  {why}")),
                 )
             },

@@ -1,96 +1,115 @@
-//! What the metrics endpoint of a node says about it.
+//! What a node says of itself on `/status`.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use eyre::Result;
+use serde_json::Value;
 
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
-/// Values of one scrape.
+/// One answer of `/status`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observation {
-    values: HashMap<String, f64>,
+    status: Value,
 }
 
 impl Observation {
-    /// Scrapes the metrics of the node whose operator endpoint is `ops_url`.
+    /// Asks the node whose operator endpoint is `ops_url`.
     ///
     /// # Errors
     /// When it does not answer.
     pub async fn fetch(http: &reqwest::Client, ops_url: &str) -> Result<Self> {
-        let response = http.get(format!("{ops_url}/metrics")).timeout(ANSWER_LIMIT).send().await?;
-        Ok(Self::parse(&response.error_for_status()?.text().await?))
+        let response = http.get(format!("{ops_url}/status")).timeout(ANSWER_LIMIT).send().await?;
+        Ok(Self { status: response.error_for_status()?.json().await? })
     }
 
-    /// Reads the text format; labels stay part of the name.
+    /// A count by its path, for example `/chain/latest`.
     #[must_use]
-    pub fn parse(text: &str) -> Self {
-        let values = text
-            .lines()
-            .filter(|line| !line.starts_with('#'))
-            .filter_map(|line| line.rsplit_once(' '))
-            .filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?)))
-            .collect();
-        Self { values }
-    }
-
-    /// A value by its name with labels as exported; none when it is absent.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<f64> {
-        self.values.get(name).copied()
-    }
-
-    /// A count or height; 0 when it is absent.
-    #[must_use]
-    pub fn count(&self, name: &str) -> u64 {
-        self.get(name).map_or(0, |value| value as u64)
+    pub fn count(&self, path: &str) -> Option<u64> {
+        self.status.pointer(path).and_then(Value::as_u64)
     }
 
     /// Height of the latest certified block.
     #[must_use]
     pub fn height(&self) -> u64 {
-        self.count("ande_chain_block_height")
+        self.count("/chain/latest").unwrap_or(0)
     }
 
     /// Contract id of the proposer, none while unknown.
     #[must_use]
     pub fn proposer(&self) -> Option<u64> {
-        Some(self.count("ande_consensus_current_proposer")).filter(|id| *id > 0)
+        self.count("/leader/leader_id")
+    }
+
+    /// Proposers passed over in the window.
+    #[must_use]
+    pub fn skip(&self) -> Option<u64> {
+        self.count("/consensus/skip")
+    }
+
+    /// Window of the height being decided.
+    #[must_use]
+    pub fn window(&self) -> Option<u64> {
+        self.count("/consensus/window")
+    }
+
+    /// Epoch of the height being decided.
+    #[must_use]
+    pub fn epoch(&self) -> Option<u64> {
+        self.count("/consensus/epoch")
     }
 
     /// Peers with an open consensus connection.
     #[must_use]
     pub fn peers(&self) -> u64 {
-        self.count("ande_p2p_peers_count")
+        self.count("/consensus/peers").unwrap_or(0)
+    }
+
+    /// Transactions that wait for a block.
+    #[must_use]
+    pub fn pooled(&self) -> u64 {
+        self.count("/queue/depth").unwrap_or(0)
+    }
+
+    /// What the engine is doing: `idle`, `deciding` and so on.
+    #[must_use]
+    pub fn phase(&self) -> &str {
+        self.status.pointer("/consensus/phase").and_then(Value::as_str).unwrap_or("unknown")
     }
 
     /// Why the chain does not go on here, if it does not.
     #[must_use]
-    pub fn trouble(&self) -> Option<&'static str> {
-        [
-            ("ande_consensus_halted", "halted"),
-            ("ande_consensus_waiting_for_set", "waits for the next validator set"),
-        ]
-        .into_iter()
-        .find(|(name, _)| self.count(name) == 1)
-        .map(|(_, why)| why)
+    pub fn trouble(&self) -> Option<String> {
+        match self.phase() {
+            "halted" => {
+                let reason = self.status.pointer("/consensus/halted").and_then(Value::as_str);
+                Some(format!("halted: {}", reason.unwrap_or("no reason given")))
+            }
+            "waiting_for_set" => Some("waits until the next validator set is final".to_owned()),
+            _ => None,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
-    fn text_format_is_read() {
-        let observed = Observation::parse(
-            "# HELP ande_chain_block_height h\n# TYPE ande_chain_block_height gauge\n\
-             ande_chain_block_height 42\nande_p2p_peers_count 3\n\
-             ande_chain_head_height{head=\"safe\"} 40\nande_consensus_halted 1\n",
-        );
-        assert_eq!((observed.height(), observed.peers()), (42, 3));
-        assert_eq!(observed.count("ande_chain_head_height{head=\"safe\"}"), 40);
-        assert_eq!(observed.trouble(), Some("halted"));
-        assert_eq!(observed.proposer(), None);
+    fn status_is_read() {
+        let status = json!({
+            "chain": {"latest": 42},
+            "leader": {"leader_id": 3},
+            "consensus": {"phase": "halted", "halted": "disk", "peers": 3, "skip": 1, "window": 4},
+            "queue": {"depth": 7},
+        });
+        let seen = Observation { status };
+        assert_eq!((seen.height(), seen.peers(), seen.pooled()), (42, 3, 7));
+        assert_eq!((seen.proposer(), seen.skip(), seen.window()), (Some(3), Some(1), Some(4)));
+        assert_eq!(seen.trouble().as_deref(), Some("halted: disk"));
+        assert_eq!(Observation::default().trouble(), None);
+        assert_eq!(Observation::default().proposer(), None);
     }
 }

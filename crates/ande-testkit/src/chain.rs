@@ -1,16 +1,31 @@
 //! A node's own view of the chain: consensus headers and certificates.
 
+use alloy::primitives::{B256, Bytes, keccak256};
 use ande_devnet::{Rpc, RpcError};
-use ande_primitives::{Certificate, Header};
+use ande_primitives::{CommitSignature, Header, Vote};
+use serde::Deserialize;
 use serde_json::json;
 
 /// A certified block without its transactions.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ConsensusBlock {
     /// What was voted on.
     pub header: Header,
-    /// The votes this node holds.
-    pub certificate: Certificate,
+    /// Its canonical bytes.
+    pub header_bytes: Bytes,
+    /// The precommit that was signed.
+    pub vote: Vote,
+    /// The precommits this node holds.
+    pub signatures: Vec<CommitSignature>,
+}
+
+impl ConsensusBlock {
+    /// Hash of the header bytes: the block hash of consensus.
+    #[must_use]
+    pub fn hash(&self) -> B256 {
+        keccak256(&self.header_bytes)
+    }
 }
 
 /// The `ande_*` methods of one node.
@@ -37,12 +52,6 @@ impl ChainApi {
     /// # Errors
     /// [`RpcError`].
     pub async fn block(&self, height: u64) -> Result<Option<ConsensusBlock>, RpcError> {
-        let at = format!("{height:#x}");
-        let header: Option<Header> = self.rpc.call("ande_getHeader", json!([at])).await?;
-        let certificate: Option<Certificate> =
-            self.rpc.call("ande_getCertificate", json!([at])).await?;
-        Ok(header
-            .zip(certificate)
-            .map(|(header, certificate)| ConsensusBlock { header, certificate }))
+        self.rpc.call("ande_getCertificate", json!([height])).await
     }
 }

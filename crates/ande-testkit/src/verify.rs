@@ -5,12 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::{
-    primitives::{Address, B256, Signature},
+    primitives::{Address, Signature},
     providers::DynProvider,
 };
 use ande_contracts::AndeConsensus::{self, SetMember};
-use ande_primitives::Certificate;
 use eyre::{Result, bail, ensure};
+
+use crate::ConsensusBlock;
 
 /// Checks certificates against one deployed contract.
 #[derive(Debug)]
@@ -29,35 +30,28 @@ impl CertificateCheck {
     }
 
     /// Verifies that more than two thirds of the weight that the contract froze for the epoch
-    /// signed a precommit for `block_hash` at `height`. Returns the signers.
+    /// signed a precommit for the block. Returns the signers.
     ///
     /// # Errors
     /// The first thing that is wrong.
-    pub async fn verify(
-        &mut self,
-        certificate: &Certificate,
-        height: u64,
-        block_hash: B256,
-    ) -> Result<BTreeSet<Address>> {
-        ensure!(certificate.height.0 == height, "certificate of height {}", certificate.height);
-        ensure!(certificate.block_hash == block_hash, "certificate of {}", certificate.block_hash);
+    pub async fn verify(&mut self, block: &ConsensusBlock) -> Result<BTreeSet<Address>> {
+        let height = block.header.height.0;
         let epoch = self.contract.epochOf(height).call().await?;
-        ensure!(certificate.epoch.0 == epoch, "certificate of epoch {}", certificate.epoch);
         let vote = AndeConsensus::Vote {
             l2ChainId: self.l2_chain_id,
             era: self.contract.era().call().await?,
             epoch,
             height,
-            round: certificate.round.0,
+            round: block.vote.round.0,
             kind: 2,
-            blockHash: block_hash,
+            blockHash: block.hash(),
         };
         let digest = self.contract.voteDigest(vote).call().await?;
         let set = self.set(epoch).await?;
         let total: u64 = set.iter().map(|member| member.weight).sum();
         let mut signers = BTreeSet::new();
         let mut signed = 0;
-        for entry in &certificate.signatures {
+        for entry in &block.signatures {
             let signature = Signature::from_raw(entry.signature.as_bytes())?;
             let signer = signature.recover_address_from_prehash(&digest)?;
             let Some(member) = set.iter().find(|member| member.signer == signer) else {

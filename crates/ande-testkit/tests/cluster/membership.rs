@@ -85,7 +85,7 @@ async fn fifth_validator_registers_with_cast_and_votes_from_the_epoch_the_contra
             let mut proposed = BTreeSet::new();
             for height in 1..=last {
                 let block = chain.block(height).await?.wrap_err("block lost")?;
-                if block.certificate.signatures.iter().any(|entry| entry.signer == address) {
+                if block.signatures.iter().any(|entry| entry.signer == address) {
                     voted.push(height);
                 }
                 if height >= first {
