@@ -1,0 +1,211 @@
+//! `/status`: everything an operator asks first. Names of earlier systems are kept.
+
+use ande_consensus::EnginePhase;
+use ande_primitives::Term;
+use ande_store::BatchState;
+use serde_json::{Value, json};
+
+use crate::{context::Context, health::Readiness, views::state_name};
+
+/// Recent batches that are counted by state.
+const RECENT_BATCHES: u64 = 100;
+
+pub(crate) async fn status(context: &Context) -> Value {
+    let readiness = Readiness::of(context).await;
+    let set = context.current_set().await.ok().flatten();
+    let batches = batches(context).await;
+    let services = &context.services;
+    let info = &services.info;
+    let heads = context.heads();
+    let pool = services.ingress.status();
+    let view = services.view.borrow().clone();
+    let proposer = context.proposer_name();
+    let rules = set.as_ref().map(|set| set.rules);
+    let window = rules.map(|rules| rules.window_of(view.height));
+    let term = window.map(|window| Term::new(window, view.skip));
+    let proposer_id = view
+        .proposer
+        .and_then(|signer| set.as_ref()?.committee.get(signer))
+        .map(|member| member.id);
+    let tolerance = set.as_ref().map(|set| set.committee.fault_tolerance(set.quorum));
+    let peers = peers(context, &view.peers);
+    json!({
+        "service": {
+            "name": "ande-node",
+            "version": info.version,
+            "git_sha": info.git_sha,
+        },
+        "node": {
+            "name": info.name,
+            "node_id": info.node_id,
+            "signer": info.signer,
+        },
+        "mode": info.mode,
+        "executor": info.executor,
+        "uptime_ms": millis(context.started.elapsed()),
+        "ready": readiness.ready,
+        "draining": readiness.checks.draining,
+        "checks": readiness.checks,
+        "warnings": readiness.warnings,
+        "fault_tolerance": tolerance,
+        "chain": {
+            "l2_chain_id": info.l2_chain_id,
+            "genesis_hash": context.genesis_hash,
+            "block_time_ms": millis(info.block_time),
+            "latest": heads.latest,
+            "safe": heads.safe,
+            "finalized": heads.finalized,
+            "lag_blocks": readiness.lag_blocks,
+        },
+        "leader": {
+            "mode": info.mode,
+            "is_leader": view.is_proposer,
+            "leader": proposer,
+            "elected_leader_pubkey": view.proposer,
+            "leader_pubkey": view.proposer,
+            "leader_id": proposer_id,
+            "term_id": term,
+            "epoch_idx": view.epoch,
+        },
+        "consensus": {
+            "phase": phase(&view.phase),
+            "halted": match &view.phase { EnginePhase::Halted(reason) => Some(reason), _ => None },
+            "height": view.height,
+            "round": view.round,
+            "epoch": view.epoch,
+            "window": window,
+            "skip": view.skip,
+            "proposer": view.proposer,
+            "is_proposer": view.is_proposer,
+            "is_validator": view.is_validator,
+            "validators": set.as_ref().map(|set| set.committee.size()),
+            "total_weight": set.as_ref().map(|set| set.committee.total_weight()),
+            "quorum": set.as_ref().map(|set| set.quorum),
+            "rules": rules,
+            "timeouts": view.timeouts,
+            "peers": view.peers.len(),
+        },
+        "queue": {
+            "depth": pool.pending + pool.queued,
+            "capacity": info.pool_capacity,
+            "pending": pool.pending,
+            "queued": pool.queued,
+            "bytes": pool.bytes,
+        },
+        "batcher": batches.batcher,
+        "posting": batches.posting,
+        "settlement": batches.settlement,
+        "l1": l1(context),
+        "peers": peers,
+    })
+}
+
+#[derive(Default)]
+struct Batches {
+    batcher: Value,
+    posting: Value,
+    settlement: Value,
+}
+
+async fn batches(context: &Context) -> Batches {
+    let services = &context.services;
+    let store = &services.store;
+    let Ok(last) = store.last_batch().await else { return Batches::default() };
+    let last_index = last.as_ref().map_or(0, |row| row.header.batch_index);
+    let from = last_index.saturating_sub(RECENT_BATCHES - 1).max(1);
+    let rows = store.batches(from, RECENT_BATCHES as usize).await.unwrap_or_default();
+    let count = |state| rows.iter().filter(|row| row.state == state).count();
+    let (tip, final_tip) = {
+        let l1 = services.l1.borrow();
+        (l1.tip, l1.final_tip)
+    };
+    let posted = tip.map_or(0, |tip| tip.index);
+    Batches {
+        batcher: json!({
+            "enabled": services.info.batcher_enabled,
+            "last_batch_number": last.as_ref().map(|row| row.header.batch_index),
+            "last_batch_hash": last.as_ref().map(|row| row.header.content_hash()),
+            "last_post_time": tip.map(|tip| tip.accepted_at),
+        }),
+        posting: json!({
+            "pending": last_index.saturating_sub(posted),
+            "posted": posted,
+            "confirmed": final_tip.map_or(0, |tip| tip.index),
+            "failed": count(BatchState::Failed),
+        }),
+        settlement: json!({
+            "last_submitted_batch_hash": last
+                .as_ref()
+                .filter(|row| row.state != BatchState::Created)
+                .map(|row| row.header.content_hash()),
+            "last_state": last.as_ref().map(|row| state_name(row.state)),
+            "last_error": last.as_ref().and_then(|row| row.error.clone()),
+            "lifecycle": {
+                "created": count(BatchState::Created),
+                "submitted": count(BatchState::Submitted),
+                "included": count(BatchState::Included),
+                "finalised": count(BatchState::Finalized),
+                "failed": count(BatchState::Failed),
+            },
+        }),
+    }
+}
+
+fn l1(context: &Context) -> Value {
+    let info = &context.services.info;
+    let l1 = context.services.l1.borrow();
+    json!({
+        "chain_id": info.l1_chain_id,
+        "consensus": info.consensus,
+        "coordinator": info.coordinator,
+        "up": l1.is_up(),
+        "age_ms": l1.age().map(millis),
+        "error": l1.error,
+        "latest": l1.latest,
+        "final": l1.final_block,
+        "era": l1.era,
+        "launched": l1.launched,
+        "last_frozen_epoch": l1.last_frozen_epoch,
+        "tip": l1.tip,
+        "final_tip": l1.final_tip,
+        "registered_validators": l1.validators.len(),
+    })
+}
+
+fn peers(context: &Context, connected: &[ande_primitives::NodeId]) -> Value {
+    let l1 = context.services.l1.borrow();
+    let hellos = context.services.peers.borrow();
+    l1.validators
+        .iter()
+        .filter(|validator| validator.node_id != context.services.info.node_id)
+        .map(|validator| {
+            let hello = hellos.get(&validator.node_id);
+            json!({
+                "id": validator.id,
+                "node_id": validator.node_id,
+                "signer": validator.signer,
+                "status": validator.status,
+                "endpoint": validator.rpc_endpoint,
+                "name": hello.and_then(|hello| hello.plain_name()),
+                "version": hello.map(|hello| &hello.version),
+                "height": hello.map(|hello| hello.height),
+                "p2p_address": hello.map(|hello| &hello.p2p_address),
+                "connected": connected.contains(&validator.node_id),
+            })
+        })
+        .collect()
+}
+
+const fn phase(phase: &EnginePhase) -> &'static str {
+    match phase {
+        EnginePhase::Starting => "starting",
+        EnginePhase::WaitingForSet => "waiting_for_set",
+        EnginePhase::Idle => "idle",
+        EnginePhase::Deciding => "deciding",
+        EnginePhase::Halted(_) => "halted",
+    }
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
