@@ -1,9 +1,9 @@
 //! Conversions between the contracts' structs and the nouns of `ande-primitives`.
 
-use alloy::primitives::{Bytes, U256};
 use ande_primitives::{
     BATCH_HEADER_VERSION, BatchHeader, Committee, CommitteeError, DaKind, DaPointer, Epoch, Era,
-    Height, Member, QuorumFraction, RulesError, ScheduleMode, ScheduleRules, Signature, Term,
+    Height, Member, QuorumCertificate, QuorumFraction, RulesError, ScheduleMode, ScheduleRules,
+    Term,
 };
 
 use crate::{AndeConsensus, AndeSequencerCoordinator as Coordinator};
@@ -150,21 +150,22 @@ pub fn da_pointer_from_sol(da: &Coordinator::DaPointer) -> Result<DaPointer, Con
     })
 }
 
-/// Certificate for the coordinator: one signature per member of `committee` that signed, in
-/// contract order. Signers outside the committee are left out.
+/// Certificate in the form of the coordinator.
 #[must_use]
-pub fn quorum_certificate(
-    committee: &Committee,
-    attempt: u32,
-    signatures: &std::collections::BTreeMap<alloy::primitives::Address, Signature>,
-) -> Coordinator::QuorumCert {
-    let mut signers = U256::ZERO;
-    let mut bytes = Vec::with_capacity(signatures.len() * 64);
-    for (index, member) in committee.members().iter().enumerate() {
-        if let Some(signature) = signatures.get(&member.signer) {
-            signers.set_bit(index, true);
-            bytes.extend_from_slice(&signature.to_compact());
-        }
+pub fn quorum_certificate_to_sol(certificate: &QuorumCertificate) -> Coordinator::QuorumCert {
+    Coordinator::QuorumCert {
+        attempt: certificate.attempt,
+        signers: certificate.bitmap,
+        signatures: certificate.signatures.clone(),
     }
-    Coordinator::QuorumCert { attempt, signers, signatures: Bytes::from(bytes) }
+}
+
+/// Certificate out of the coordinator's form.
+#[must_use]
+pub fn quorum_certificate_from_sol(certificate: &Coordinator::QuorumCert) -> QuorumCertificate {
+    QuorumCertificate {
+        attempt: certificate.attempt,
+        bitmap: certificate.signers,
+        signatures: certificate.signatures.clone(),
+    }
 }

@@ -102,9 +102,15 @@ impl core::fmt::Display for ContractError {
                 e.expectedIndex, e.expectedStart
             ),
             Self::WrongParent(e) => {
-                write!(f, "the parent batch on the settlement chain is {}, not {}", e.expected, e.got)
+                write!(
+                    f,
+                    "the parent batch on the settlement chain is {}, not {}",
+                    e.expected, e.got
+                )
             }
-            Self::StaleTerm(e) => write!(f, "term {} is older than the accepted term {}", e.got, e.last),
+            Self::StaleTerm(e) => {
+                write!(f, "term {} is older than the accepted term {}", e.got, e.last)
+            }
             Self::TermWindowMismatch(e) => {
                 write!(f, "term {} is not of window {}", e.term, e.window)
             }
@@ -126,7 +132,9 @@ impl core::fmt::Display for ContractError {
             }
             Self::BadSigner(e) => write!(f, "signature {} of the certificate is wrong", e.index),
             Self::BadSkips(e) => write!(f, "skip record {} is wrong", e.record),
-            Self::BadDa(e) => write!(f, "the data pointer of kind {} does not fit the data", e.kind),
+            Self::BadDa(e) => {
+                write!(f, "the data pointer of kind {} does not fit the data", e.kind)
+            }
             Self::NotTopLevelCall(_) => {
                 f.write_str("calldata batches must be sent by an account without code")
             }
@@ -222,7 +230,9 @@ mod tests {
         };
         let reverted = Reverted::decode(parent.abi_encode().into());
         assert_eq!(reverted.error, Some(ContractError::WrongParent(parent)));
-        assert!(reverted.to_string().contains("the parent batch on the settlement chain is 0x0101"));
+        assert!(
+            reverted.to_string().contains("the parent batch on the settlement chain is 0x0101")
+        );
         assert_eq!(Reverted::decode(Bytes::new()).to_string(), "reverted without a reason");
         assert_eq!(
             Reverted::decode(Bytes::from_static(&[1, 2, 3])).to_string(),

@@ -314,6 +314,14 @@ impl L1Client {
         self.request("eth_getCode", (address, BlockNumberOrTag::Latest)).await
     }
 
+    /// Code at an address as of a block.
+    ///
+    /// # Errors
+    /// See [`request`](Self::request).
+    pub async fn code_at(&self, address: Address, block: BlockId) -> Result<Bytes, L1Error> {
+        self.request("eth_getCode", (address, block)).await
+    }
+
     /// Balance in wei.
     ///
     /// # Errors
@@ -329,6 +337,16 @@ impl L1Client {
     pub async fn mined_nonce(&self, address: Address) -> Result<u64, L1Error> {
         let nonce: U64 =
             self.request("eth_getTransactionCount", (address, BlockNumberOrTag::Latest)).await?;
+        Ok(nonce.to::<u64>())
+    }
+
+    /// Transactions of an account up to a block.
+    ///
+    /// # Errors
+    /// See [`request`](Self::request).
+    pub async fn nonce_at(&self, address: Address, block: u64) -> Result<u64, L1Error> {
+        let block = BlockNumberOrTag::Number(block);
+        let nonce: U64 = self.request("eth_getTransactionCount", (address, block)).await?;
         Ok(nonce.to::<u64>())
     }
 
@@ -361,9 +379,8 @@ impl L1Client {
     /// # Errors
     /// [`L1Error::Reverted`] when it would fail.
     pub async fn estimate_gas(&self, request: &TransactionRequest) -> Result<u64, L1Error> {
-        let gas: U64 = self
-            .request("eth_estimateGas", (request.clone(), BlockNumberOrTag::Latest))
-            .await?;
+        let gas: U64 =
+            self.request("eth_estimateGas", (request.clone(), BlockNumberOrTag::Latest)).await?;
         Ok(gas.to::<u64>())
     }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use ande_primitives::Domain;
 use alloy::primitives::Address;
+use ande_primitives::Domain;
 use url::Url;
 
 /// What counts as final on the settlement chain.

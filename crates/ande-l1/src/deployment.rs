@@ -1,11 +1,11 @@
 //! Whether the configured contracts are the deployment this node belongs to.
 
+use alloy::primitives::B256;
 use alloy::{eips::BlockId, primitives::Address, sol_types::SolCall};
 use ande_contracts::{
     AndeConsensus, AndeSequencerCoordinator as Coordinator, quorum_fraction, schedule_rules,
 };
 use ande_primitives::{Domain, genesis_batch_hash};
-use alloy::primitives::B256;
 
 use crate::{ContractConfig, DeploymentError, L1Client, L1Config, L1Error};
 
@@ -47,10 +47,7 @@ pub async fn check_deployment(
 ///
 /// # Errors
 /// When the chain cannot be asked or the values cannot be used.
-pub async fn read_config(
-    client: &L1Client,
-    consensus: Address,
-) -> Result<ContractConfig, L1Error> {
+pub async fn read_config(client: &L1Client, consensus: Address) -> Result<ContractConfig, L1Error> {
     let config = client.call(consensus, &AndeConsensus::configCall {}, BlockId::latest()).await?;
     Ok(ContractConfig {
         l2_chain_id: config.l2ChainId,

@@ -10,7 +10,9 @@ pub enum L1Error {
     #[error("no endpoint of the settlement chain is configured")]
     NoEndpoint,
     /// No endpoint answers.
-    #[error("the settlement chain cannot be reached ({tried} endpoints tried), last {url}: {reason}")]
+    #[error(
+        "the settlement chain cannot be reached ({tried} endpoints tried), last {url}: {reason}"
+    )]
     Unreachable {
         /// Endpoints tried.
         tried: usize,
@@ -118,7 +120,9 @@ pub enum DeploymentError {
         got: Address,
     },
     /// The coordinator was built for another consensus contract.
-    #[error("the coordinator works with consensus contract {got}, the configuration says {expected}")]
+    #[error(
+        "the coordinator works with consensus contract {got}, the configuration says {expected}"
+    )]
     ConsensusMismatch {
         /// Configured.
         expected: Address,

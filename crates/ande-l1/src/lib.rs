@@ -4,17 +4,27 @@
 //! * [`L1Client`] asks the chain over several endpoints.
 //! * [`check_deployment`] refuses contracts that are not this node's; [`check_timing`] refuses
 //!   times with which the chain would stop at every epoch.
+//! * [`L1Reader`] follows the chain, stores frozen sets by epoch and publishes an [`L1View`].
+//! * [`TxManager`] sends the transactions of one key.
 
 mod client;
 mod config;
 mod deployment;
 mod error;
+mod failpoint;
+mod reader;
+mod sets;
 mod timing;
+mod tx;
 mod view;
 
-pub use client::{L1Block, L1Client};
+pub use client::{Answer, L1Block, L1Client, Params};
 pub use config::{Finality, L1Config};
 pub use deployment::{check_deployment, read_config};
 pub use error::{DeploymentError, L1Error};
+pub use failpoint::{FAILPOINTS, failpoint};
+pub use reader::{L1Reader, ReaderError};
+pub use sets::read_set;
 pub use timing::{Timing, TimingError, check_timing};
+pub use tx::{FeePolicy, Fees, TxConfig, TxError, TxManager, TxOutcome, TxRequest, TxStatus};
 pub use view::{BatchTip, ContractConfig, L1View, ValidatorInfo, ValidatorStatus};

@@ -4,9 +4,7 @@ use std::time::Instant;
 
 use alloy::primitives::{Address, B256, U256};
 use ande_contracts::{AndeConsensus, AndeSequencerCoordinator as Coordinator};
-use ande_primitives::{
-    Epoch, Era, Height, Member, NodeId, QuorumFraction, ScheduleRules, Term,
-};
+use ande_primitives::{Epoch, Era, Height, Member, NodeId, QuorumFraction, ScheduleRules, Term};
 use serde::{Deserialize, Serialize};
 
 /// The last batch that the contract accepted.
@@ -130,6 +128,10 @@ pub struct ContractConfig {
 pub struct L1View {
     /// Latest block seen.
     pub latest: u64,
+    /// Its hash.
+    pub latest_hash: B256,
+    /// Its Unix time in seconds.
+    pub latest_time: u64,
     /// Latest final block seen.
     pub final_block: u64,
     /// Its hash.

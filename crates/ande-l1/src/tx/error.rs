@@ -40,7 +40,9 @@ pub enum TxError {
     #[error("the settlement chain refuses the transaction: {0}")]
     Refused(String),
     /// Somebody else uses the key.
-    #[error("nonce {nonce} of {address} was used by a transaction that this node did not send; give every node its own key")]
+    #[error(
+        "nonce {nonce} of {address} was used by a transaction that this node did not send; give every node its own key"
+    )]
     ForeignTransaction {
         /// The account.
         address: Address,

@@ -1,0 +1,406 @@
+//! Follows the settlement chain.
+
+use std::time::{Duration, Instant};
+
+use alloy::{
+    eips::{BlockId, BlockNumberOrTag},
+    primitives::{B256, Keccak256},
+    rpc::types::Filter,
+};
+use ande_contracts::{AndeConsensus, AndeSequencerCoordinator as Coordinator};
+use ande_primitives::{Epoch, Era, Term};
+use ande_store::{L1Cursor, Store, StoreError};
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use crate::{
+    BatchTip, ContractConfig, DeploymentError, Finality, L1Block, L1Client, L1Config, L1Error,
+    L1View, ValidatorInfo, check_deployment, read_config, read_set,
+};
+
+/// Validators asked for in one call.
+const PAGE: u32 = 64;
+/// Sets read again at the start to notice that the settlement chain was replaced.
+const SETS_CHECKED_AT_START: u64 = 3;
+/// Everything is read again after this time even when no event asked for it.
+const FULL_READ_EVERY: Duration = Duration::from_secs(60);
+/// Longest pause while the chain cannot be read.
+const MAX_PAUSE: Duration = Duration::from_secs(5);
+
+/// Why the reader stopped. The node must exit: its validator sets are in doubt.
+#[derive(Debug, thiserror::Error)]
+pub enum ReaderError {
+    /// The store failed, or a frozen set differs from the stored one.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+enum PollError {
+    L1(L1Error),
+    Store(StoreError),
+}
+
+impl From<L1Error> for PollError {
+    fn from(error: L1Error) -> Self {
+        Self::L1(error)
+    }
+}
+
+impl From<StoreError> for PollError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Reads the settlement chain: its heads, the contracts' state, and the set of every frozen epoch
+/// once the block that froze it is final.
+#[derive(Clone, Debug)]
+pub struct L1Reader {
+    client: L1Client,
+    config: L1Config,
+}
+
+impl L1Reader {
+    /// Prepares a reader; asks nothing yet.
+    ///
+    /// # Errors
+    /// [`L1Error::NoEndpoint`].
+    pub fn connect(config: L1Config) -> Result<Self, L1Error> {
+        let client = L1Client::new(&config.rpc_urls, config.chain_id, config.timeout)?;
+        Ok(Self { client, config })
+    }
+
+    /// The client, for other questions.
+    #[must_use]
+    pub const fn client(&self) -> &L1Client {
+        &self.client
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub const fn config(&self) -> &L1Config {
+        &self.config
+    }
+
+    /// See [`check_deployment`].
+    ///
+    /// # Errors
+    /// See there.
+    pub async fn check_deployment(
+        &self,
+        l2_chain_id: u64,
+        l2_genesis_hash: B256,
+    ) -> Result<ContractConfig, DeploymentError> {
+        check_deployment(&self.client, &self.config, l2_chain_id, l2_genesis_hash).await
+    }
+
+    /// Follows the chain until `shutdown`. An unreachable or misbehaving chain is shown in the view
+    /// and tried again for ever; the task ends with an error only when the stored sets are in doubt
+    /// or cannot be written.
+    #[must_use]
+    pub fn spawn(
+        self,
+        store: Store,
+        shutdown: CancellationToken,
+    ) -> (watch::Receiver<L1View>, JoinHandle<Result<(), ReaderError>>) {
+        let (sender, receiver) = watch::channel(L1View::default());
+        let follower = Follower {
+            reader: self,
+            store,
+            view: sender,
+            next_epoch: None,
+            events: B256::ZERO,
+            final_read: None,
+            read_at: None,
+            reported: None,
+        };
+        (receiver, tokio::spawn(follower.run(shutdown)))
+    }
+}
+
+struct Events {
+    /// Digest of all of them: changes when something happened, also by a reorganisation.
+    latest: B256,
+    /// Whether one of them is in a block that became final.
+    any_final: bool,
+}
+
+struct Follower {
+    reader: L1Reader,
+    store: Store,
+    view: watch::Sender<L1View>,
+    /// First epoch whose set is not stored; none before the stored sets were checked.
+    next_epoch: Option<Epoch>,
+    /// Digest of the events after the final block when the latest state was read.
+    events: B256,
+    /// Number of the final block up to which the final state was read.
+    final_read: Option<u64>,
+    /// When the latest state was read as a whole.
+    read_at: Option<Instant>,
+    /// Last error written to the log.
+    reported: Option<String>,
+}
+
+impl Follower {
+    async fn run(mut self, shutdown: CancellationToken) -> Result<(), ReaderError> {
+        let mut failures = 0u32;
+        loop {
+            let polled = tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                polled = self.poll() => polled,
+            };
+            match polled {
+                Ok(()) => failures = 0,
+                Err(PollError::Store(error)) => return Err(error.into()),
+                Err(PollError::L1(error)) => {
+                    failures = failures.saturating_add(1);
+                    self.failed(&error);
+                }
+            }
+            let interval = self.reader.config.poll_interval;
+            let pause = interval.saturating_mul(1 << failures.min(5)).min(interval.max(MAX_PAUSE));
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    fn failed(&mut self, error: &L1Error) {
+        let text = error.to_string();
+        if self.reported.as_ref() != Some(&text) {
+            warn!(error = %text, "settlement chain cannot be read, trying again");
+            self.reported = Some(text.clone());
+        }
+        // The next success must read everything: events may have been missed.
+        self.read_at = None;
+        self.view.send_if_modified(|view| {
+            let changed = view.error.as_ref() != Some(&text);
+            view.error = Some(text);
+            changed
+        });
+    }
+
+    async fn poll(&mut self) -> Result<(), PollError> {
+        let client = self.reader.client.clone();
+        let latest = client
+            .block(BlockNumberOrTag::Latest)
+            .await?
+            .ok_or_else(|| L1Error::UnknownBlock("latest".to_owned()))?;
+        let fresh = self.read_at.is_some_and(|at| at.elapsed() < FULL_READ_EVERY);
+        if fresh && self.view.borrow().latest_hash == latest.hash {
+            self.view.send_if_modified(|view| {
+                view.last_ok = Some(Instant::now());
+                false
+            });
+            return Ok(());
+        }
+        let final_block = self.final_block(&latest).await?;
+        self.check_final(&final_block).await?;
+        let mut next = self.view.borrow().clone();
+        let events = self.events(&final_block, &latest).await?;
+        if !fresh || events.latest != self.events {
+            self.read_latest(&mut next, &latest).await?;
+        }
+        if !fresh || events.any_final {
+            self.read_final(&mut next, &final_block).await?;
+        }
+        self.events = events.latest;
+        self.final_read = Some(final_block.number);
+        if !fresh {
+            self.read_at = Some(Instant::now());
+        }
+        if self.reported.take().is_some() {
+            info!(latest = latest.number, "settlement chain can be read again");
+        }
+        next.latest = latest.number;
+        next.latest_hash = latest.hash;
+        next.latest_time = latest.timestamp;
+        next.final_block = final_block.number;
+        next.final_hash = final_block.hash;
+        next.last_ok = Some(Instant::now());
+        next.error = None;
+        self.view.send_replace(next);
+        Ok(())
+    }
+
+    async fn final_block(&self, latest: &L1Block) -> Result<L1Block, L1Error> {
+        let tag = match self.reader.config.finality {
+            Finality::Finalized => BlockNumberOrTag::Finalized,
+            Finality::Safe => BlockNumberOrTag::Safe,
+            Finality::Depth(0) => return Ok(*latest),
+            Finality::Depth(depth) => BlockNumberOrTag::Number(latest.number.saturating_sub(depth)),
+        };
+        self.reader.client.block(tag).await?.ok_or_else(|| L1Error::UnknownBlock(tag.to_string()))
+    }
+
+    /// A final block never goes away. If it did, nothing that is read now may be believed.
+    async fn check_final(&self, now: &L1Block) -> Result<(), PollError> {
+        let Some(before) = self.store.l1_cursor().await? else {
+            self.store.put_l1_cursor(cursor(now)).await?;
+            return Ok(());
+        };
+        if before.hash == now.hash {
+            return Ok(());
+        }
+        let got = if before.number == now.number {
+            Some(now.hash)
+        } else {
+            let block = BlockNumberOrTag::Number(before.number);
+            self.reader.client.block(block).await?.map(|block| block.hash)
+        };
+        match got {
+            Some(hash) if hash == before.hash => {
+                // An endpoint that is behind the other one is no fault; the cursor only grows.
+                if now.number > before.number {
+                    self.store.put_l1_cursor(cursor(now)).await?;
+                }
+                Ok(())
+            }
+            None if now.number < before.number => {
+                Err(L1Error::UnknownBlock(format!("{} yet", before.number)).into())
+            }
+            got => {
+                Err(L1Error::FinalReorg { number: before.number, expected: before.hash, got }
+                    .into())
+            }
+        }
+    }
+
+    /// What the contracts said since the final state was read. Their state changes with events
+    /// only, so without one nothing else is asked.
+    async fn events(&self, final_block: &L1Block, latest: &L1Block) -> Result<Events, L1Error> {
+        let config = &self.reader.config;
+        let from = self.final_read.unwrap_or(final_block.number).min(final_block.number);
+        let filter = Filter::new()
+            .address(vec![config.consensus, config.coordinator])
+            .from_block((from + 1).min(latest.number))
+            .to_block(latest.number);
+        let logs = self.reader.client.logs(&filter).await?;
+        let mut hasher = Keccak256::new();
+        let mut any_final = false;
+        for log in logs {
+            if log.block_number.is_some_and(|number| number <= final_block.number) {
+                any_final = true;
+            }
+            hasher.update(log.block_hash.unwrap_or_default());
+            hasher.update(log.log_index.unwrap_or_default().to_be_bytes());
+        }
+        Ok(Events { latest: hasher.finalize(), any_final })
+    }
+
+    async fn read_latest(&self, next: &mut L1View, latest: &L1Block) -> Result<(), L1Error> {
+        let client = &self.reader.client;
+        let at = BlockId::hash(latest.hash);
+        let coordinator = self.reader.config.coordinator;
+        next.tip = Some(self.read_tip(at).await?);
+        next.last_term = Term(client.call(coordinator, &Coordinator::lastTermCall {}, at).await?);
+        next.validators = self.read_validators(at).await?;
+        // Parameters are fixed by the launch.
+        if next.config.is_none() || !next.launched {
+            next.config = Some(read_config(client, self.reader.config.consensus).await?);
+        }
+        Ok(())
+    }
+
+    async fn read_tip(&self, at: BlockId) -> Result<BatchTip, L1Error> {
+        let client = &self.reader.client;
+        let coordinator = self.reader.config.coordinator;
+        let tip = client.call(coordinator, &Coordinator::tipCall {}, at).await?;
+        let call = Coordinator::batchHashCall { batchIndex: tip.batchIndex };
+        let hash = client.call(coordinator, &call, at).await?;
+        Ok(BatchTip::new(&tip, hash))
+    }
+
+    async fn read_validators(&self, at: BlockId) -> Result<Vec<ValidatorInfo>, L1Error> {
+        let mut validators: Vec<ValidatorInfo> = Vec::new();
+        loop {
+            // Ids start at 1 and are dense.
+            let from = u32::try_from(validators.len()).unwrap_or(u32::MAX).saturating_add(1);
+            let call = AndeConsensus::getValidatorsCall { from, count: PAGE };
+            let page = self.reader.client.call(self.reader.config.consensus, &call, at).await?;
+            let full = page.len() == PAGE as usize;
+            validators.extend(page.into_iter().map(ValidatorInfo::from));
+            if !full {
+                return Ok(validators);
+            }
+        }
+    }
+
+    async fn read_final(&mut self, next: &mut L1View, block: &L1Block) -> Result<(), PollError> {
+        let client = self.reader.client.clone();
+        let consensus = self.reader.config.consensus;
+        let at = BlockId::hash(block.hash);
+        if next.final_tip.is_none() && !self.are_deployed(at).await? {
+            // Deployed a moment ago and not final: nothing is frozen at this block.
+            debug!(block = block.number, "contracts are not in a final block yet");
+            return Ok(());
+        }
+        next.launched = client.call(consensus, &AndeConsensus::launchedCall {}, at).await?;
+        next.era = Era(client.call(consensus, &AndeConsensus::eraCall {}, at).await?);
+        next.final_tip = Some(self.read_tip(at).await?);
+        if !next.launched {
+            return Ok(());
+        }
+        let last = client.call(consensus, &AndeConsensus::lastFrozenEpochCall {}, at).await?;
+        self.store_sets(Epoch(last), block).await?;
+        next.last_frozen_epoch = Some(Epoch(last));
+        Ok(())
+    }
+
+    async fn are_deployed(&self, at: BlockId) -> Result<bool, L1Error> {
+        let config = &self.reader.config;
+        for address in [config.consensus, config.coordinator] {
+            if self.reader.client.code_at(address, at).await?.is_empty() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn store_sets(&mut self, last: Epoch, block: &L1Block) -> Result<(), PollError> {
+        let first = match self.next_epoch {
+            Some(epoch) => epoch,
+            None => self.check_stored_sets(block).await?,
+        };
+        for epoch in first.0..=last.0 {
+            let set = self.read_set(Epoch(epoch), block).await?;
+            self.store.put_set(&set).await?;
+            info!(
+                epoch,
+                set = set.set_id,
+                validators = set.committee.size(),
+                l1_block = block.number,
+                "validator set of the epoch is final and stored"
+            );
+            self.next_epoch = Some(Epoch(epoch).next());
+        }
+        Ok(())
+    }
+
+    /// Compares the last stored sets with the chain, once; returns the first epoch not stored.
+    async fn check_stored_sets(&mut self, block: &L1Block) -> Result<Epoch, PollError> {
+        let Some(last) = self.store.last_set().await? else { return Ok(Epoch(0)) };
+        let from = (last.epoch.0 + 1).saturating_sub(SETS_CHECKED_AT_START);
+        for epoch in from..=last.epoch.0 {
+            let now = self.read_set(Epoch(epoch), block).await?;
+            self.store.put_set(&now).await?;
+        }
+        let next = last.epoch.next();
+        self.next_epoch = Some(next);
+        Ok(next)
+    }
+
+    async fn read_set(
+        &self,
+        epoch: Epoch,
+        block: &L1Block,
+    ) -> Result<ande_primitives::EpochSet, L1Error> {
+        read_set(&self.reader.client, self.reader.config.consensus, epoch, block).await
+    }
+}
+
+const fn cursor(block: &L1Block) -> L1Cursor {
+    L1Cursor { number: block.number, hash: block.hash }
+}
