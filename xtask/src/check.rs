@@ -1,6 +1,6 @@
 //! `cargo xtask test` and `cargo xtask ci`: every check, cheapest first.
 
-use std::{process::Command, time::Instant};
+use std::time::Instant;
 
 use eyre::Result;
 
@@ -18,6 +18,12 @@ pub(crate) enum Profile {
     Ci,
 }
 
+/// Everything but the tasks themselves, whose dependencies would switch on features that the
+/// product does not have and so build it differently from `cargo xtask devnet`.
+const PRODUCT: [&str; 3] = ["--workspace", "--exclude", "xtask"];
+/// Lets the cluster tests stop the node at the steps of posting a batch.
+const FAILPOINTS: [&str; 2] = ["--features", "ande-node/failpoints"];
+
 pub(crate) fn run(profile: Profile) -> Result<()> {
     let start = Instant::now();
     setup::contracts()?;
@@ -25,17 +31,14 @@ pub(crate) fn run(profile: Profile) -> Result<()> {
     step("format (Rust)", cargo().args(["fmt", "--all", "--check"]))?;
     timed("generated files are current", || generate::run(true))?;
     contracts(profile)?;
+    let deny = ["--", "-D", "warnings"];
     step(
         "lints",
-        cargo().args([
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--locked",
-            "--",
-            "-D",
-            "warnings",
-        ]),
+        cargo().arg("clippy").args(PRODUCT).args(["--all-targets", "--locked"]).args(deny),
+    )?;
+    step(
+        "lints (tasks)",
+        cargo().args(["clippy", "--package", "xtask", "--all-targets", "--locked"]).args(deny),
     )?;
     tests(profile)?;
     println!("==> all checks passed in {}", seconds(start.elapsed()));
@@ -57,32 +60,35 @@ fn contracts(profile: Profile) -> Result<()> {
 }
 
 fn tests(profile: Profile) -> Result<()> {
-    // The cluster tests run the node as a process: build it with what the tests are built with.
-    step("build", cargo().args(["build", "--workspace", "--bins", "--locked"]))?;
+    // The cluster tests run the node as a process.
+    step(
+        "build",
+        cargo().arg("build").args(PRODUCT).args(["--bins", "--locked"]).args(FAILPOINTS),
+    )?;
     if setup::has_nextest() {
         let mut nextest = cargo();
-        nextest.args(["nextest", "run", "--workspace", "--locked"]);
+        nextest.args(["nextest", "run", "--locked"]).args(PRODUCT).args(FAILPOINTS);
         if profile == Profile::Ci {
             nextest.args(["--profile", "ci"]);
         }
         return step("test (unit, component, cluster)", &mut nextest);
     }
-    println!(
-        "    cargo-nextest is not installed: the same tests run with cargo test, one crate after the other"
-    );
-    let run = |what: &str, command: &mut Command| step(what, command);
-    run(
+    println!("    cargo-nextest is not installed: the same tests run with cargo test, more slowly");
+    step(
         "test (unit, component)",
-        cargo().args(["test", "--workspace", "--exclude", "ande-testkit", "--locked"]),
+        cargo()
+            .args(["test", "--locked", "--exclude", "ande-testkit"])
+            .args(PRODUCT)
+            .args(FAILPOINTS),
     )?;
-    // Clusters share the machine's two cores badly: one at a time.
-    run(
+    // One cluster at a time.
+    step(
         "test (cluster)",
         cargo().args([
             "test",
+            "--locked",
             "--package",
             "ande-testkit",
-            "--locked",
             "--",
             "--test-threads",
             "1",
