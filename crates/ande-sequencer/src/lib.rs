@@ -1,1 +1,21 @@
-//! Runs one ordering engine over the chain
+//! Runs one ordering engine over the chain: builds, validates and commits blocks, takes
+//! transactions in and gossips them, and knows where the other validators are.
+
+mod chain;
+mod config;
+mod directory;
+mod error;
+mod gossip;
+mod index;
+mod ingress;
+mod pool;
+mod rules;
+
+pub use chain::{Chain, ChainParts};
+pub use config::SequencerConfig;
+pub use directory::{PeerAddress, PeerDirectory};
+pub use error::SequencerError;
+pub use gossip::Gossip;
+pub use index::StoreIndex;
+pub use ingress::Ingress;
+pub use pool::TransactionPool;

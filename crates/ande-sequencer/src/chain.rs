@@ -1,0 +1,479 @@
+//! The chain: builds, validates and commits blocks for whatever engine orders them.
+
+use std::{
+    ops::RangeInclusive,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use alloy_primitives::{Address, B256, keccak256};
+use ande_consensus::{
+    AppError, Application, Candidate, Evidence, Parent, StartHeight, Turn, Verdict,
+};
+use ande_execution::{Attributes, Executor, Payload, PayloadStatus, Recovery};
+use ande_l1::L1View;
+use ande_primitives::{Block, Commit, Domain, EpochSet, Header, Height};
+use ande_store::Store;
+use ande_telemetry::Metrics;
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::{
+    SequencerConfig, SequencerError, TransactionPool,
+    rules::{ForcedPosition, HeaderFault, check_header},
+};
+
+/// What the chain is made of.
+#[derive(Clone)]
+pub struct ChainParts {
+    /// Settings.
+    pub config: SequencerConfig,
+    /// Key this node builds blocks with.
+    pub signer: Address,
+    /// Domain of all consensus signatures.
+    pub domain: Domain,
+    /// Durable state.
+    pub store: Store,
+    /// Executor.
+    pub executor: Arc<dyn Executor>,
+    /// Pool of pending transactions.
+    pub pool: Arc<TransactionPool>,
+    /// Settlement chain as last read; wakes waits for the set of an epoch.
+    pub l1: watch::Receiver<L1View>,
+    /// Metrics.
+    pub metrics: Metrics,
+}
+
+impl std::fmt::Debug for ChainParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChainParts").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// The tip, with what the next block needs to know of it.
+#[derive(Clone, Copy, Debug)]
+struct Tip {
+    parent: Parent,
+    execution_hash: B256,
+    forced: ForcedPosition,
+    since: Instant,
+}
+
+impl Tip {
+    fn genesis(genesis_hash: B256) -> Self {
+        let parent = Parent {
+            height: Height(0),
+            hash: genesis_hash,
+            skip: ande_primitives::Skip(0),
+            timestamp_ms: 0,
+        };
+        Self {
+            parent,
+            execution_hash: genesis_hash,
+            forced: ForcedPosition::default(),
+            since: Instant::now(),
+        }
+    }
+
+    fn of(header: &Header) -> Self {
+        let parent = Parent {
+            height: header.height,
+            hash: header.hash(),
+            skip: header.skip,
+            timestamp_ms: header.timestamp_ms,
+        };
+        Self {
+            parent,
+            execution_hash: header.execution_hash,
+            forced: ForcedPosition { up_to: header.forced_up_to, acc: header.forced_acc },
+            since: Instant::now(),
+        }
+    }
+}
+
+/// The chain of this node: the [`Application`] behind every engine.
+pub struct Chain {
+    parts: ChainParts,
+    tip: Mutex<Tip>,
+}
+
+impl std::fmt::Debug for Chain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Chain").field("tip", &self.tip.lock().parent).finish_non_exhaustive()
+    }
+}
+
+impl Chain {
+    /// Opens the stored chain and brings the executor to its tip.
+    ///
+    /// # Errors
+    /// [`SequencerError`] when database and executor cannot be brought together.
+    pub async fn open(parts: ChainParts) -> Result<Self, SequencerError> {
+        let genesis = Tip::genesis(parts.executor.genesis().hash());
+        let stored = parts.store.tip().await?;
+        let tip = stored.as_ref().map_or(genesis, |commit| Tip::of(&commit.block.header));
+        let payload = stored.as_ref().map(|commit| Payload::of_block(&commit.block));
+        if let Recovery::Behind { number } = parts.executor.recover(payload.as_ref()).await? {
+            replay(&parts, genesis, Height(number), tip.parent.height).await?;
+        }
+        let head = parts.executor.head().await;
+        if head.hash != tip.execution_hash {
+            return Err(SequencerError::Inconsistent(format!(
+                "the executor is at block {} ({}), the database at {} ({}); restore both from one \
+                 backup",
+                head.number, head.hash, tip.parent.height, tip.execution_hash
+            )));
+        }
+        info!(height = tip.parent.height.0, hash = %tip.parent.hash, "chain opened");
+        Ok(Self { parts, tip: Mutex::new(tip) })
+    }
+
+    /// The stored set of the epoch that `height` belongs to, if it is final here.
+    async fn set_of(&self, height: Height) -> Result<Option<Arc<EpochSet>>, AppError> {
+        let store = &self.parts.store;
+        let Some(known) = store.last_set().await.map_err(fatal("reading validator sets"))? else {
+            return Ok(None);
+        };
+        store.set(known.rules.epoch_of(height)).await.map_err(fatal("reading a validator set"))
+    }
+
+    /// Executes a block on the tip; `Err` is the verdict to give.
+    async fn execute(&self, tip: &Tip, block: &Block) -> Result<(), Verdict> {
+        let header = &block.header;
+        let attributes = attributes(tip, header.timestamp_ms, header.proposer);
+        match self.parts.executor.validate(&attributes, &Payload::of_block(block)).await {
+            Ok(PayloadStatus::Valid) => Ok(()),
+            Ok(PayloadStatus::Invalid(reason)) => Err(Verdict::Invalid(reason)),
+            Ok(PayloadStatus::Syncing(reason)) => Err(Verdict::Unknown(reason)),
+            Err(error) => Err(Verdict::Unknown(chain_of(&error))),
+        }
+    }
+
+    async fn judge(&self, start: &StartHeight, candidate: &Candidate) -> Result<(), Verdict> {
+        let tip = *self.tip.lock();
+        if tip.parent != start.parent {
+            return Err(Verdict::Unknown(format!("the tip moved to {}", tip.parent.height)));
+        }
+        let config = &self.parts.config;
+        check_header(
+            config.l2_chain_id,
+            start,
+            tip.forced,
+            candidate,
+            now_ms(),
+            u64::try_from(config.clock_tolerance.as_millis()).unwrap_or(u64::MAX),
+        )
+        .map_err(|fault| match fault {
+            HeaderFault::Invalid(reason) => Verdict::Invalid(reason),
+            HeaderFault::TooEarly(reason) => Verdict::Unknown(reason),
+        })?;
+        self.parts
+            .pool
+            .check_transactions(&candidate.block.transactions)
+            .await
+            .map_err(Verdict::Invalid)?;
+        self.execute(&tip, &candidate.block).await?;
+        self.parts
+            .store
+            .put_candidate(candidate, false)
+            .await
+            .map_err(|error| Verdict::Unknown(chain_of(&error)))
+    }
+
+    async fn build_new(&self, turn: &Turn) -> Result<Block, AppError> {
+        let tip = *self.tip.lock();
+        if tip.parent != turn.start.parent {
+            return Err(AppError::Unavailable(format!("the tip moved to {}", tip.parent.height)));
+        }
+        let config = &self.parts.config;
+        let chosen = self.parts.pool.best(config.max_block_transactions, config.max_block_bytes);
+        let timestamp_ms = now_ms().max(tip.parent.timestamp_ms);
+        let attributes = attributes(&tip, timestamp_ms, self.parts.signer);
+        let payload = self
+            .parts
+            .executor
+            .propose(attributes, chosen.clone())
+            .await
+            .map_err(|error| AppError::Unavailable(chain_of(&error)))?;
+        if payload.transactions.len() < chosen.len() {
+            self.drop_included(&chosen).await?;
+        }
+        let header = Header {
+            l2_chain_id: config.l2_chain_id,
+            era: turn.start.set.era,
+            epoch: turn.start.set.epoch,
+            height: turn.start.height,
+            skip: turn.skip(),
+            parent_hash: tip.parent.hash,
+            proposer: self.parts.signer,
+            timestamp_ms,
+            forced_up_to: tip.forced.up_to,
+            forced_acc: tip.forced.acc,
+            execution_hash: payload.hash(),
+        };
+        Ok(Block { header, execution: payload.header, transactions: payload.transactions })
+    }
+
+    /// Takes transactions that are already in the chain out of the pool: they came back by gossip
+    /// after their block was committed.
+    async fn drop_included(&self, chosen: &[alloy_primitives::Bytes]) -> Result<(), AppError> {
+        let hashes: Vec<B256> = chosen.iter().map(keccak256).collect();
+        let included = self
+            .parts
+            .store
+            .included(&hashes)
+            .await
+            .map_err(|error| AppError::Unavailable(chain_of(&error)))?;
+        let gone: Vec<B256> = hashes
+            .into_iter()
+            .zip(included)
+            .filter_map(|(hash, gone)| gone.then_some(hash))
+            .collect();
+        self.parts.pool.remove(gone);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Application for Chain {
+    async fn start_height(&self) -> Result<StartHeight, AppError> {
+        let mut l1 = self.parts.l1.clone();
+        let mut told = false;
+        loop {
+            l1.borrow_and_update();
+            let parent = self.tip.lock().parent;
+            let height = parent.height.next();
+            if let Some(set) = self.set_of(height).await? {
+                return Ok(StartHeight::after(parent, set));
+            }
+            if !told {
+                told = true;
+                warn!(
+                    height = height.0,
+                    final_l1_block = l1.borrow().final_block,
+                    "the validator set of the next epoch is not final on the settlement chain; \
+                     waiting at the boundary"
+                );
+            }
+            if l1.changed().await.is_err() {
+                return Err(AppError::Unavailable("the settlement reader stopped".into()));
+            }
+        }
+    }
+
+    async fn work(&self, parent: &Parent) {
+        let since = {
+            let tip = self.tip.lock();
+            if tip.parent.height != parent.height {
+                return;
+            }
+            tip.since
+        };
+        let heartbeat = tokio::time::sleep_until((since + self.parts.config.heartbeat).into());
+        tokio::select! {
+            () = heartbeat => {}
+            () = self.parts.pool.wait_for_transactions() => {}
+        }
+    }
+
+    async fn build(&self, turn: &Turn, deadline: Instant) -> Result<Block, AppError> {
+        let store = &self.parts.store;
+        let height = turn.start.height;
+        if let Some(built) = store
+            .built_candidate(height, turn.round)
+            .await
+            .map_err(fatal("reading this node's own proposal"))?
+        {
+            return Ok(built.block);
+        }
+        let block = tokio::time::timeout_at(deadline.into(), self.build_new(turn))
+            .await
+            .map_err(|_| AppError::Unavailable("building took longer than the round".into()))??;
+        let candidate =
+            Candidate { block, round: turn.round, valid_round: None, proposer: self.parts.signer };
+        store
+            .put_candidate(&candidate, true)
+            .await
+            .map_err(fatal("storing this node's own proposal"))?;
+        Ok(candidate.block)
+    }
+
+    async fn validate(&self, start: &StartHeight, candidate: &Candidate) -> Verdict {
+        match self.judge(start, candidate).await {
+            Ok(()) => Verdict::Valid,
+            Err(verdict) => {
+                warn!(
+                    height = candidate.block.header.height.0,
+                    round = candidate.round.0,
+                    proposer = %candidate.proposer,
+                    ?verdict,
+                    "candidate not voted for"
+                );
+                verdict
+            }
+        }
+    }
+
+    async fn candidates(&self, height: Height) -> Result<Vec<Candidate>, AppError> {
+        self.parts.store.candidates(height).await.map_err(fatal("reading candidates"))
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<(), AppError> {
+        let header = &commit.block.header;
+        let tip = *self.tip.lock();
+        if tip.parent.hash == header.hash() {
+            return Ok(());
+        }
+        if header.parent_hash != tip.parent.hash || header.height != tip.parent.height.next() {
+            return Err(AppError::Fatal(format!(
+                "block {} ({}) does not extend the tip {} ({})",
+                header.height,
+                header.hash(),
+                tip.parent.height,
+                tip.parent.hash
+            )));
+        }
+        self.execute(&tip, &commit.block).await.map_err(|verdict| {
+            AppError::Fatal(format!(
+                "block {} is certified but does not execute here: {verdict:?}",
+                header.height
+            ))
+        })?;
+        self.parts.store.commit(&commit).await.map_err(fatal("committing a block"))?;
+        self.parts
+            .executor
+            .commit(header.execution_hash)
+            .await
+            .map_err(|error| AppError::Fatal(chain_of(&error)))?;
+        let next = Tip::of(header);
+        *self.tip.lock() = next;
+        self.parts.pool.remove_committed(&commit.block.transactions);
+        self.observe(&tip, &commit);
+        Ok(())
+    }
+
+    async fn commits(
+        &self,
+        range: RangeInclusive<Height>,
+        max_bytes: usize,
+    ) -> Result<Vec<Commit>, AppError> {
+        self.parts
+            .store
+            .commits(range, max_bytes)
+            .await
+            .map_err(|error| AppError::Unavailable(chain_of(&error)))
+    }
+
+    async fn oldest_commit(&self) -> Result<Height, AppError> {
+        Ok(Height(1))
+    }
+
+    async fn misbehaviour(&self, evidence: Evidence) {
+        if !evidence.is_proof(&self.parts.domain) {
+            warn!(signer = %evidence.signer, "evidence that proves nothing was dropped");
+            return;
+        }
+        warn!(
+            signer = %evidence.signer,
+            height = evidence.first.vote.height.0,
+            round = evidence.first.vote.round.0,
+            kind = ?evidence.first.vote.kind,
+            "a validator signed two contradicting messages"
+        );
+        self.parts.metrics.consensus_equivocations.inc();
+        if let Err(error) = self.parts.store.put_evidence(&evidence).await {
+            warn!(error = chain_of(&error), "evidence could not be stored");
+        }
+    }
+}
+
+impl Chain {
+    fn observe(&self, before: &Tip, commit: &Commit) {
+        let header = &commit.block.header;
+        info!(
+            height = header.height.0,
+            round = commit.certificate.round.0,
+            skip = header.skip.0,
+            transactions = commit.block.transactions.len(),
+            proposer = %header.proposer,
+            hash = %header.hash(),
+            "block certified"
+        );
+        let metrics = &self.parts.metrics;
+        metrics.chain_block_height.set(header.height.0);
+        metrics.evm_transactions.inc_by(commit.block.transactions.len() as u64);
+        if before.parent.height.0 > 0 {
+            let apart = header.timestamp_ms.saturating_sub(before.parent.timestamp_ms);
+            metrics.consensus_block_time.set(apart as f64 / 1_000.0);
+        }
+    }
+}
+
+/// Gives an executor that is behind the stored blocks it misses.
+async fn replay(
+    parts: &ChainParts,
+    genesis: Tip,
+    head: Height,
+    tip: Height,
+) -> Result<(), SequencerError> {
+    info!(from = head.0, to = tip.0, "replaying stored blocks into the executor");
+    let missing = |height: Height| {
+        SequencerError::Inconsistent(format!("block {height} is missing in the database"))
+    };
+    let mut parent = match head {
+        Height(0) => genesis,
+        height => {
+            let commit = parts.store.commit_at(height).await?.ok_or_else(|| missing(height))?;
+            Tip::of(&commit.block.header)
+        }
+    };
+    while parent.parent.height < tip {
+        let height = parent.parent.height.next();
+        let commit = parts.store.commit_at(height).await?.ok_or_else(|| missing(height))?;
+        let header = &commit.block.header;
+        let attributes = attributes(&parent, header.timestamp_ms, header.proposer);
+        let payload = Payload::of_block(&commit.block);
+        let status = parts.executor.validate(&attributes, &payload).await?;
+        if status != PayloadStatus::Valid {
+            return Err(SequencerError::Inconsistent(format!(
+                "stored block {height} does not execute again: {status:?}"
+            )));
+        }
+        parts.executor.commit(header.execution_hash).await?;
+        parent = Tip::of(header);
+    }
+    Ok(())
+}
+
+fn attributes(tip: &Tip, timestamp_ms: u64, proposer: Address) -> Attributes {
+    Attributes {
+        number: tip.parent.height.next().0,
+        timestamp_ms,
+        fee_recipient: proposer,
+        parent_execution_hash: tip.execution_hash,
+        parent_consensus_hash: tip.parent.hash,
+    }
+}
+
+fn now_ms() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// An error with its sources on one line.
+fn chain_of(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+fn fatal<E: std::error::Error>(doing: &'static str) -> impl FnOnce(E) -> AppError {
+    move |error| AppError::Fatal(format!("{doing}: {}", chain_of(&error)))
+}

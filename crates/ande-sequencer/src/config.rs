@@ -1,0 +1,34 @@
+//! Settings of the sequencer, already checked by the node's configuration.
+
+use std::time::Duration;
+
+use ande_primitives::{MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS};
+
+/// How this node builds and judges blocks.
+#[derive(Clone, Debug)]
+pub struct SequencerConfig {
+    /// Chain id of the L2.
+    pub l2_chain_id: u64,
+    /// Longest time without a block on an idle chain.
+    pub heartbeat: Duration,
+    /// Most transactions in a block built here.
+    pub max_block_transactions: usize,
+    /// Most bytes of transactions in a block built here; leaves room for header and framing.
+    pub max_block_bytes: usize,
+    /// How far ahead of the local clock a proposal's timestamp may be before this node abstains.
+    pub clock_tolerance: Duration,
+}
+
+impl SequencerConfig {
+    /// Defaults for a chain.
+    #[must_use]
+    pub const fn new(l2_chain_id: u64) -> Self {
+        Self {
+            l2_chain_id,
+            heartbeat: Duration::from_secs(10),
+            max_block_transactions: MAX_BLOCK_TRANSACTIONS,
+            max_block_bytes: MAX_BLOCK_BYTES / 2,
+            clock_tolerance: Duration::from_secs(5),
+        }
+    }
+}

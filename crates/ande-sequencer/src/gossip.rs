@@ -1,0 +1,150 @@
+//! Pushes transactions to all other validators in small batches, one worker per peer.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use alloy_primitives::Bytes;
+use ande_peer::{PeerClient, PeerTarget};
+use ande_primitives::NodeId;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+/// Transactions that may wait for one peer; more are left to the periodic second sending.
+const QUEUE: usize = 20_000;
+/// Most transactions in one request.
+const BATCH: usize = 512;
+/// Most bytes in one request.
+const BATCH_BYTES: usize = 1 << 20;
+/// Time that a batch collects.
+const GATHER: Duration = Duration::from_millis(5);
+/// Pause after a failed request.
+const RETRY: Duration = Duration::from_millis(200);
+/// Requests for one batch before it is given up.
+const ATTEMPTS: u32 = 3;
+
+/// Handle to push transactions.
+#[derive(Clone, Debug)]
+pub struct Gossip {
+    queue: mpsc::Sender<Bytes>,
+}
+
+impl Gossip {
+    /// Starts the workers; they follow the peer list and end with `shutdown`.
+    #[must_use]
+    pub fn spawn(
+        client: Arc<PeerClient>,
+        peers: watch::Receiver<Vec<PeerTarget>>,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let (queue, incoming) = mpsc::channel(QUEUE);
+        tokio::spawn(dispatch(client, peers, incoming, shutdown));
+        Self { queue }
+    }
+
+    /// Queues a transaction for all peers. Drops it when the queue is full: it stays in the pool
+    /// and is sent again later.
+    pub fn push(&self, raw: Bytes) {
+        if self.queue.try_send(raw).is_err() {
+            debug!("the gossip queue is full");
+        }
+    }
+}
+
+struct Worker {
+    target: PeerTarget,
+    queue: mpsc::Sender<Bytes>,
+    stop: CancellationToken,
+}
+
+async fn dispatch(
+    client: Arc<PeerClient>,
+    mut peers: watch::Receiver<Vec<PeerTarget>>,
+    mut incoming: mpsc::Receiver<Bytes>,
+    shutdown: CancellationToken,
+) {
+    let mut workers: HashMap<NodeId, Worker> = HashMap::new();
+    loop {
+        let targets = peers.borrow_and_update().clone();
+        workers.retain(|_, worker| {
+            let kept = targets.contains(&worker.target);
+            if !kept {
+                worker.stop.cancel();
+            }
+            kept
+        });
+        for target in targets {
+            workers
+                .entry(target.node_id)
+                .or_insert_with(|| start_worker(client.clone(), target, shutdown.child_token()));
+        }
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                changed = peers.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    break;
+                }
+                raw = incoming.recv() => {
+                    let Some(raw) = raw else { return };
+                    for worker in workers.values() {
+                        let _ = worker.queue.try_send(raw.clone());
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn start_worker(client: Arc<PeerClient>, target: PeerTarget, stop: CancellationToken) -> Worker {
+    let (queue, incoming) = mpsc::channel(QUEUE);
+    tokio::spawn(send_all(client, target.clone(), incoming, stop.clone()));
+    Worker { target, queue, stop }
+}
+
+async fn send_all(
+    client: Arc<PeerClient>,
+    target: PeerTarget,
+    mut incoming: mpsc::Receiver<Bytes>,
+    stop: CancellationToken,
+) {
+    loop {
+        let batch = tokio::select! {
+            () = stop.cancelled() => return,
+            batch = gather(&mut incoming) => batch,
+        };
+        if batch.is_empty() {
+            return;
+        }
+        for attempt in 1..=ATTEMPTS {
+            let sent = tokio::select! {
+                () = stop.cancelled() => return,
+                sent = client.send_transactions(&target, &batch) => sent,
+            };
+            match sent {
+                Ok(()) => break,
+                Err(error) => debug!(peer = %target.node_id, attempt, %error, "gossip failed"),
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+}
+
+/// The next batch; empty when the queue is closed.
+async fn gather(incoming: &mut mpsc::Receiver<Bytes>) -> Vec<Bytes> {
+    let Some(first) = incoming.recv().await else { return Vec::new() };
+    let mut bytes = first.len();
+    let mut batch = vec![first];
+    let deadline = tokio::time::Instant::now() + GATHER;
+    while batch.len() < BATCH && bytes < BATCH_BYTES {
+        match tokio::time::timeout_at(deadline, incoming.recv()).await {
+            Ok(Some(raw)) => {
+                bytes += raw.len();
+                batch.push(raw);
+            }
+            Ok(None) | Err(_) => break,
+        }
+    }
+    batch
+}
