@@ -84,14 +84,10 @@ fn tests(profile: Profile) -> Result<()> {
     // One cluster at a time.
     step(
         "test (cluster)",
-        cargo().args([
-            "test",
-            "--locked",
-            "--package",
-            "ande-testkit",
-            "--",
-            "--test-threads",
-            "1",
-        ]),
+        cargo()
+            .args(["test", "--locked", "--test", "cluster"])
+            .args(PRODUCT)
+            .args(FAILPOINTS)
+            .args(["--", "--test-threads", "1"]),
     )
 }
