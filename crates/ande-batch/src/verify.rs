@@ -19,8 +19,9 @@ pub struct Claim<'a> {
 
 /// Checks a claimed batch that follows `previous`: the data decodes, its last block is certified,
 /// and header, skip records and (for calldata) pointer are exactly what the data gives. The fee
-/// recipient is the poster's choice. Returns the content; the caller still has to compare it with
-/// its own chain and, for other data layers, to fetch the data back.
+/// recipient is the poster's choice. Returns the content. The caller still has to compare its
+/// blocks with its own chain, because only execution binds transactions to the execution header
+/// that was voted on; and, for other data layers, to fetch the data back.
 ///
 /// # Errors
 /// The first difference.

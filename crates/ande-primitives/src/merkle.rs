@@ -70,7 +70,8 @@ pub fn verify_inclusion(root: B256, count: u32, tx_hash: B256, index: u32, proof
     }
     let mut position = index;
     let computed = proof.iter().fold(leaf(index, tx_hash), |hash, sibling| {
-        let parent = if position % 2 == 0 { node(hash, *sibling) } else { node(*sibling, hash) };
+        let parent =
+            if position.is_multiple_of(2) { node(hash, *sibling) } else { node(*sibling, hash) };
         position /= 2;
         parent
     });
