@@ -1,36 +1,45 @@
 //! Configurations that must be refused, each with a message that says what to do.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, time::Duration};
 
-use ande_devnet::{Launch, OnOrphan, Process, node_binary};
+use ande_devnet::{
+    Launch, NODE_KEY_FILE, Node, OnOrphan, Ports, Process, VALIDATOR_KEY_FILE, node_binary,
+    write_secret,
+};
 use ande_testkit::{Plan, TestCluster};
-use eyre::{Result, ensure};
+use eyre::{ContextCompat as _, Result, ensure};
+
+const CONFIG: &str = "node.toml";
 
 const REFUSAL: Duration = Duration::from_secs(20);
 const BAD_CONFIG: i32 = 78;
 const BAD_KEY: i32 = 77;
 
-/// A node directory of its own with the configuration and fresh copies of the keys of another.
+/// A node directory of its own with configuration and keys copied from a running node.
 struct Attempt {
     dir: PathBuf,
 }
 
 impl Attempt {
-    fn copy(from: &Path, to: PathBuf) -> Result<Self> {
+    /// The copy listens on ports of its own: a taken port would be refused before anything else.
+    fn copy(node: &Node, to: PathBuf) -> Result<Self> {
         fs::create_dir_all(&to)?;
-        for file in ["node.toml", "validator.key", "node.key"] {
-            fs::copy(from.join(file), to.join(file))?;
+        for file in [CONFIG, VALIDATOR_KEY_FILE, NODE_KEY_FILE] {
+            fs::copy(node.dir().join(file), to.join(file))?;
         }
-        Ok(Self { dir: to })
+        let attempt = Self { dir: to };
+        let (old, free) = (node.ports(), Ports::free(1)?);
+        let new = free.nodes.first().wrap_err("no free ports")?;
+        for (old, new) in
+            [(old.rpc, new.rpc), (old.ws, new.ws), (old.ops, new.ops), (old.p2p, new.p2p)]
+        {
+            attempt.edit(&format!(":{old}\""), &format!(":{new}\""))?;
+        }
+        Ok(attempt)
     }
 
     fn config(&self) -> PathBuf {
-        self.dir.join("node.toml")
+        self.dir.join(CONFIG)
     }
 
     /// Replaces every occurrence in the configuration.
@@ -49,19 +58,18 @@ impl Attempt {
             args: vec!["--config".into(), self.config().into()],
             dir: self.dir.clone(),
             env: Vec::new(),
-            log: self.dir.join("node.log"),
+            log: self.dir.join("attempt.log"),
             on_orphan: OnOrphan::Kill,
         })?;
         let status = process.wait(REFUSAL).await;
         let text = process.log_since_start();
         let status = status.map_err(|error| error.wrap_err(format!("{what}: {text}")))?;
-        let tail = process.log_tail(4);
         ensure!(status.code() == Some(code), "{what}: {status}, expected {code}:\n{text}");
         let lower = text.to_lowercase();
         for word in words {
             ensure!(lower.contains(&word.to_lowercase()), "{what}: no {word:?} in:\n{text}");
         }
-        eprintln!("--- {what}: {status}\n{tail}");
+        eprintln!("--- {what}: {status}\n{}", process.log_tail(3));
         Ok(())
     }
 }
@@ -72,66 +80,70 @@ async fn hostile_configurations_are_refused_with_advice() -> Result<()> {
         .await?
         .observed(async |cluster| {
             let node = &cluster.cluster().nodes()[0];
-            let (origin, contracts) = (node.dir().to_path_buf(), cluster.cluster().contracts());
-            let root = cluster.dir().to_path_buf();
-            let attempt = |name: &str| Attempt::copy(&origin, root.join(name));
+            let origin = node.dir().to_path_buf();
+            let contracts = cluster.cluster().contracts();
+            let (consensus, token) = (contracts.consensus.to_string(), contracts.token.to_string());
+            let attempt = |name: &str| Attempt::copy(node, cluster.dir().join(name));
 
             let wrong_l1 = attempt("wrong-l1")?;
             wrong_l1.edit("chain_id = 31337", "chain_id = 11155111")?;
             wrong_l1.refused("wrong settlement chain", BAD_CONFIG, &["31337", "11155111"]).await?;
 
             let wrong_contract = attempt("wrong-contract")?;
-            let consensus = contracts.consensus.to_string();
-            wrong_contract.edit(&consensus, &contracts.token.to_string())?;
-            wrong_contract
-                .refused("wrong contract", BAD_CONFIG, &[&contracts.token.to_string()])
-                .await?;
+            wrong_contract.edit(&consensus, &token)?;
+            wrong_contract.refused("wrong contract", BAD_CONFIG, &[&token]).await?;
 
             let no_code = attempt("no-code")?;
-            no_code.edit(&consensus, "0x00000000000000000000000000000000000000aa")?;
-            no_code
-                .refused("no contract", BAD_CONFIG, &["0x00000000000000000000000000000000000000aa"])
-                .await?;
+            let nobody = "0x00000000000000000000000000000000000000aa";
+            no_code.edit(&consensus, nobody)?;
+            no_code.refused("no contract", BAD_CONFIG, &["no contract at", nobody]).await?;
+
+            let swapped = attempt("wrong-coordinator")?;
+            swapped.edit(&contracts.coordinator.to_string(), &token)?;
+            swapped.refused("wrong coordinator", BAD_CONFIG, &[&token]).await?;
+
+            let other_l2 = attempt("wrong-l2")?;
+            other_l2.edit("l2_chain_id = 6174", "l2_chain_id = 6175")?;
+            other_l2.refused("wrong L2 chain", BAD_CONFIG, &["6174", "6175"]).await?;
 
             let unknown = attempt("unknown-setting")?;
             unknown.edit("heartbeat_ms", "hartbeat_ms")?;
             unknown.refused("unknown setting", BAD_CONFIG, &["hartbeat_ms"]).await?;
 
             let wrong_key = attempt("wrong-key")?;
-            fs::write(wrong_key.dir.join("validator.key"), "not a key\n")?;
-            wrong_key.refused("malformed key", BAD_KEY, &["validator.key", "64"]).await?;
+            fs::write(wrong_key.dir.join(VALIDATOR_KEY_FILE), "not a key\n")?;
+            wrong_key.refused("malformed key", BAD_KEY, &[VALIDATOR_KEY_FILE, "64 hex"]).await?;
 
             let zero_key = attempt("zero-key")?;
-            fs::write(zero_key.dir.join("validator.key"), format!("{}\n", "0".repeat(64)))?;
-            zero_key.refused("impossible key", BAD_KEY, &["validator.key"]).await?;
+            fs::write(zero_key.dir.join(VALIDATOR_KEY_FILE), format!("{}\n", "0".repeat(64)))?;
+            zero_key.refused("impossible key", BAD_KEY, &[VALIDATOR_KEY_FILE]).await?;
 
             let open_key = attempt("open-key")?;
-            fs::set_permissions(
-                open_key.dir.join("validator.key"),
-                fs::Permissions::from_mode(0o644),
+            let file = open_key.dir.join(VALIDATOR_KEY_FILE);
+            fs::set_permissions(file, fs::Permissions::from_mode(0o644))?;
+            open_key.refused("key readable by others", BAD_KEY, &["chmod 600"]).await?;
+
+            // A key that node-1 signs with, from another directory.
+            let quoted = |path: PathBuf| format!("\"{}\"", path.display());
+            let shared_key = attempt("shared-key")?;
+            let key = quoted(origin.join(VALIDATOR_KEY_FILE));
+            shared_key.edit(&format!("\"{VALIDATOR_KEY_FILE}\""), &key)?;
+            shared_key.refused("second process on one key", BAD_KEY, &["another process"]).await?;
+
+            // Another key on the data directory of node-1.
+            let shared_data = attempt("shared-data")?;
+            fs::remove_file(shared_data.dir.join(VALIDATOR_KEY_FILE))?;
+            let fresh = hex_digits(shared_data.dir.to_string_lossy().as_bytes());
+            write_secret(&shared_data.dir.join(VALIDATOR_KEY_FILE), &fresh)?;
+            shared_data.edit(
+                "data_dir = \"data\"",
+                &format!("data_dir = {}", quoted(origin.join("data"))),
             )?;
-            open_key
-                .refused("key readable by others", BAD_KEY, &["validator.key", "chmod 600"])
-                .await?;
+            shared_data.refused("second process on one data directory", 1, &["in use"]).await?;
 
-            // The same files while node-1 runs with them: its directory is in use.
-            let second = Attempt { dir: origin.clone() };
-            let pid = node.pid();
-            let text = second.refused_while_running().await?;
-            ensure!(cluster.cluster().nodes()[0].pid() == pid, "node-1 was replaced");
-            eprintln!("--- second process on one directory and key\n{text}");
-
-            // The same key file with another data directory: the key itself is in use.
-            let other_data = root.join("other-data");
-            fs::create_dir_all(&other_data)?;
-            let text = fs::read_to_string(origin.join("node.toml"))?;
-            let key = |name: &str| format!("\"{}\"", origin.join(name).display());
-            let text = text
-                .replace("\"validator.key\"", &key("validator.key"))
-                .replace("\"node.key\"", &key("node.key"));
-            fs::write(other_data.join("node.toml"), text)?;
-            let shared = Attempt { dir: other_data };
-            shared.refused("second process on one key", BAD_KEY, &["validator.key"]).await?;
+            // The running configuration itself: its ports are taken.
+            let same = Attempt { dir: origin.clone() };
+            same.refused("same configuration twice", 1, &["another process"]).await?;
 
             // The cluster took no harm.
             let height = cluster.height().await;
@@ -143,26 +155,8 @@ async fn hostile_configurations_are_refused_with_advice() -> Result<()> {
         .await
 }
 
-impl Attempt {
-    /// Runs the node on a directory in use; returns what it said.
-    async fn refused_while_running(&self) -> Result<String> {
-        let log = self.dir.join("second.log");
-        let mut process = Process::spawn(&Launch {
-            name: "second process".to_owned(),
-            program: node_binary()?,
-            args: vec!["--config".into(), self.config().into()],
-            dir: self.dir.clone(),
-            env: Vec::new(),
-            log,
-            on_orphan: OnOrphan::Kill,
-        })?;
-        let status = process.wait(REFUSAL).await?;
-        let text = process.log_since_start();
-        ensure!(!status.success(), "a second process ran on one directory:\n{text}");
-        ensure!(
-            text.to_lowercase().contains("another process") || text.contains("in use"),
-            "the message does not say that another process runs:\n{text}"
-        );
-        Ok(process.log_tail(4))
-    }
+/// 64 digits made of some bytes.
+fn hex_digits(seed: &[u8]) -> String {
+    let digits: String = seed.iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.repeat(64).chars().take(64).collect()
 }
