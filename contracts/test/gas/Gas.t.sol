@@ -6,8 +6,9 @@ import {VM} from "../utils/Vm.sol";
 
 /// @title GasTest
 /// @notice Gas of whole transactions against the budgets.
-/// @dev Only meaningful with `--isolate`, where forge runs each call as a transaction of its own: intrinsic gas,
-///      calldata, cold accounts and refunds are then part of the figure. Snapshots: contracts/snapshots.
+/// @dev Isolated: forge runs each call as a transaction of its own, so that intrinsic gas, calldata, cold accounts and
+///      refunds are part of the figure. Snapshots: contracts/snapshots; a difference fails the test (see foundry.toml).
+/// forge-config: default.isolate = true
 contract GasTest is ConsensusFixture {
     string internal constant GROUP = "transactions";
     uint256 internal constant REGISTER_BUDGET = 230_000;
