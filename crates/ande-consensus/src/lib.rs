@@ -11,6 +11,8 @@
 //! 7. Signatures leave only through a [`ConsensusSigner`], which never signs two digests for one slot.
 
 mod application;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod engine;
 mod evidence;
 mod ports;
