@@ -1,1 +1,30 @@
-//! Cuts, certifies, posts and reconciles batches
+//! Cuts, certifies, posts and follows batches.
+//!
+//! Where a batch ends is a pure function of the chain ([`CutRules`]), so every validator holds the
+//! same batches without talking about them ([`Ledger`]), signs exactly these
+//! ([`CheckpointService`]) and can post any of them ([`Batcher`]). Whoever posts, the contract takes
+//! each number once; every node then follows the contract: its rows go from created over submitted
+//! and included to finalized, and the `safe` and `finalized` heads move.
+//!
+//! Nothing is lost or repeated by a crash: a batch is stored before signatures are asked for, the
+//! certificate before anything is sent, the transaction before it is broadcast.
+
+mod accepted;
+mod batcher;
+mod certify;
+mod checkpoint;
+mod config;
+mod cut;
+mod error;
+mod follower;
+mod ledger;
+mod poster;
+mod turn;
+
+pub use ande_l1::{FAILPOINTS, failpoint};
+pub use batcher::{Batcher, BatcherParts};
+pub use checkpoint::CheckpointService;
+pub use config::BatcherConfig;
+pub use cut::CutRules;
+pub use error::BatcherError;
+pub use ledger::Ledger;

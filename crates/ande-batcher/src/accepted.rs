@@ -1,0 +1,122 @@
+//! Batches that the contract accepted, read back from the settlement chain.
+
+use std::collections::BTreeMap;
+
+use alloy::{
+    consensus::Transaction as _,
+    eips::BlockId,
+    primitives::{Address, B256},
+    rpc::types::Filter,
+    sol_types::{SolCall as _, SolEvent as _},
+};
+use ande_contracts::{
+    AndeSequencerCoordinator as Coordinator, batch_header_from_sol, da_pointer_from_sol,
+    quorum_certificate_from_sol,
+};
+use ande_l1::{L1Client, L1Error};
+use ande_store::{BatchRow, BatchState};
+
+use crate::{BatcherError, ledger::now_ms};
+
+/// Most blocks asked for in one query; halved when an endpoint refuses.
+const MAX_RANGE: u64 = 5_000;
+
+/// Where a batch was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Acceptance {
+    pub(crate) content: B256,
+    pub(crate) block: u64,
+    pub(crate) transaction: B256,
+}
+
+/// Reads the coordinator's history.
+#[derive(Clone, Debug)]
+pub(crate) struct Accepted {
+    pub(crate) client: L1Client,
+    pub(crate) coordinator: Address,
+}
+
+impl Accepted {
+    /// Acceptances in a range of blocks by batch number.
+    pub(crate) async fn in_range(
+        &self,
+        from: u64,
+        to: u64,
+    ) -> Result<BTreeMap<u64, Acceptance>, BatcherError> {
+        let mut found = BTreeMap::new();
+        let mut start = from;
+        let mut width = MAX_RANGE;
+        while start <= to {
+            let end = to.min(start.saturating_add(width - 1));
+            let filter = Filter::new()
+                .address(self.coordinator)
+                .event_signature(Coordinator::BatchAccepted::SIGNATURE_HASH)
+                .from_block(start)
+                .to_block(end);
+            let logs = match self.client.logs(&filter).await {
+                Ok(logs) => logs,
+                Err(L1Error::Rpc { .. }) if width > 1 => {
+                    width = (width / 4).max(1);
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            for log in logs {
+                let (Some(block), Some(transaction)) = (log.block_number, log.transaction_hash)
+                else {
+                    continue;
+                };
+                let Ok(event) = Coordinator::BatchAccepted::decode_log(&log.inner) else {
+                    continue;
+                };
+                let content = event.contentHash;
+                found.insert(event.batchIndex, Acceptance { content, block, transaction });
+            }
+            start = end + 1;
+        }
+        Ok(found)
+    }
+
+    /// Content hash of an accepted batch; zero when there is none.
+    pub(crate) async fn hash_of(&self, index: u64) -> Result<B256, BatcherError> {
+        let call = Coordinator::batchHashCall { batchIndex: index };
+        Ok(self.client.call(self.coordinator, &call, BlockId::latest()).await?)
+    }
+
+    /// The batch as its posting transaction carried it. Nothing of it is believed but what hashes
+    /// to the accepted content.
+    pub(crate) async fn read(
+        &self,
+        index: u64,
+        acceptance: &Acceptance,
+    ) -> Result<BatchRow, BatcherError> {
+        let unreadable = |reason: String| BatcherError::Unreadable { index, reason };
+        let transaction = self
+            .client
+            .transaction(acceptance.transaction)
+            .await?
+            .ok_or_else(|| unreadable("its transaction is not known".to_owned()))?;
+        let call = Coordinator::submitBatchWithCalldataCall::abi_decode(transaction.input())
+            .map_err(|error| unreadable(error.to_string()))?;
+        let header =
+            batch_header_from_sol(&call.header).map_err(|error| unreadable(error.to_string()))?;
+        if header.content_hash() != acceptance.content || header.batch_index != index {
+            return Err(unreadable("its transaction carries another batch".to_owned()));
+        }
+        let now = now_ms();
+        Ok(BatchRow {
+            header,
+            da: da_pointer_from_sol(&call.da).map_err(|error| unreadable(error.to_string()))?,
+            attempt: call.qc.attempt,
+            state: BatchState::Included,
+            skips: call.skips,
+            data: call.data,
+            qc: Some(quorum_certificate_from_sol(&call.qc)),
+            l1_tx: Some(acceptance.transaction),
+            l1_block: Some(acceptance.block),
+            created_at_ms: now,
+            updated_at_ms: now,
+            error: None,
+        })
+    }
+}

@@ -1,0 +1,238 @@
+//! The service.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use alloy_primitives::Address;
+use ande_consensus::ConsensusSigner;
+use ande_l1::{L1View, TxManager};
+use ande_peer::PeerClient;
+use ande_telemetry::{BatchStateLabels, Metrics};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::{
+    BatcherConfig, BatcherError, CheckpointService, Ledger, accepted::Accepted, follower::Follower,
+    poster::Poster, turn::Waiting,
+};
+
+/// Longest time between two looks when nothing changes.
+const TICK: Duration = Duration::from_secs(1);
+/// Time between two looks at the poster's balance and open transactions.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+
+/// What a batcher works with.
+#[derive(Clone)]
+pub struct BatcherParts {
+    /// The batches of the chain.
+    pub ledger: Ledger,
+    /// Signs and answers for checkpoints.
+    pub service: CheckpointService,
+    /// The validator's guarded key.
+    pub signer: Arc<dyn ConsensusSigner>,
+    /// Asks the other validators.
+    pub peers: PeerClient,
+    /// Sends settlement transactions with the poster's key.
+    pub transactions: TxManager,
+    /// The consensus contract.
+    pub consensus: Address,
+    /// The coordinator.
+    pub coordinator: Address,
+    /// What is known of the settlement chain.
+    pub view: watch::Receiver<L1View>,
+    /// Metrics.
+    pub metrics: Metrics,
+}
+
+impl core::fmt::Debug for BatcherParts {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("BatcherParts").field("ledger", &self.ledger).finish_non_exhaustive()
+    }
+}
+
+/// Cuts, certifies, posts and follows batches.
+///
+/// Two loops: one cuts batches from the chain and keeps their rows equal to the settlement chain,
+/// on every node; the other posts the next batch when it is this node's turn. They share nothing
+/// but the rows, so a slow settlement transaction holds up nothing else.
+#[derive(Debug)]
+pub struct Batcher {
+    config: BatcherConfig,
+    parts: BatcherParts,
+}
+
+impl Batcher {
+    /// A batcher, not started.
+    #[must_use]
+    pub const fn new(config: BatcherConfig, parts: BatcherParts) -> Self {
+        Self { config, parts }
+    }
+
+    /// Runs until `shutdown`.
+    ///
+    /// # Errors
+    /// Only what makes the local state doubtful: the store failed, or the settlement chain holds a
+    /// certified batch that contradicts this node's chain. The process must exit.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), BatcherError> {
+        info!(
+            posting = self.config.enabled,
+            interval_ms = self.config.interval.as_millis(),
+            max_data_bytes = self.config.max_data_bytes,
+            "batcher started"
+        );
+        let Self { config, parts } = self;
+        let followed = follow(parts.clone(), shutdown.clone());
+        let posted = post(config, parts, shutdown);
+        tokio::try_join!(followed, posted).map(|_| ())
+    }
+}
+
+/// Cuts batches and keeps rows and settled heads up to date.
+async fn follow(parts: BatcherParts, shutdown: CancellationToken) -> Result<(), BatcherError> {
+    let BatcherParts { ledger, transactions, coordinator, mut view, metrics, .. } = parts;
+    let accepted = Accepted { client: transactions.client().clone(), coordinator };
+    let mut follower = Follower::start(ledger.clone(), accepted).await?;
+    let mut heads = ledger.store().heads();
+    let mut housekeeping: Option<Instant> = None;
+    let mut reported = None;
+    loop {
+        if let Err(error) = ledger.extend().await {
+            if error.is_fatal() {
+                return Err(error);
+            }
+            report(&mut reported, &error, "batches cannot be cut");
+        }
+        let seen = view.borrow_and_update().clone();
+        let complete = match follower.follow(&seen).await {
+            Ok(complete) => {
+                reported = None;
+                complete
+            }
+            Err(error) if error.is_fatal() => {
+                error!(%error, "batches of the settlement chain cannot be followed");
+                return Err(error);
+            }
+            Err(error) => {
+                report(&mut reported, &error, "accepted batches cannot be followed, trying again");
+                true
+            }
+        };
+        if housekeeping.is_none_or(|at| at.elapsed() >= HOUSEKEEPING) && seen.is_up() {
+            housekeeping = Some(Instant::now());
+            keep_house(&transactions, &seen, &metrics).await?;
+        }
+        show(&ledger, &seen, &metrics).await?;
+        if !complete && seen.tip.is_some() {
+            if shutdown.is_cancelled() {
+                return Ok(());
+            }
+            continue;
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            changed = heads.changed() => if changed.is_err() { return Ok(()) },
+            changed = view.changed() => if changed.is_err() { return Ok(()) },
+            () = tokio::time::sleep(TICK) => {}
+        }
+    }
+}
+
+/// Posts batches, and freezes sets where the contract leaves that to its users.
+async fn post(
+    config: BatcherConfig,
+    parts: BatcherParts,
+    shutdown: CancellationToken,
+) -> Result<(), BatcherError> {
+    if !config.enabled {
+        shutdown.cancelled().await;
+        return Ok(());
+    }
+    let mut heads = parts.ledger.store().heads();
+    let mut view = parts.view.clone();
+    let mut poster = Poster {
+        config,
+        ledger: parts.ledger,
+        service: parts.service,
+        signer: parts.signer,
+        peers: parts.peers,
+        transactions: parts.transactions,
+        consensus: parts.consensus,
+        coordinator: parts.coordinator,
+        view: parts.view,
+        metrics: parts.metrics,
+        waiting: Waiting::default(),
+        freezing: Waiting::default(),
+        failures: 0,
+        paused_until: None,
+    };
+    // Shorter than the takeover time, which it measures.
+    let tick = TICK.min(config.takeover.max(Duration::from_millis(50)) / 2);
+    loop {
+        let stepped = tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            stepped = poster.step() => stepped?,
+        };
+        if stepped {
+            continue;
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            changed = heads.changed() => if changed.is_err() { return Ok(()) },
+            changed = view.changed() => if changed.is_err() { return Ok(()) },
+            () = tokio::time::sleep(tick) => {}
+        }
+    }
+}
+
+async fn keep_house(
+    transactions: &TxManager,
+    view: &L1View,
+    metrics: &Metrics,
+) -> Result<(), BatcherError> {
+    match transactions.reconcile(view.final_block).await {
+        Ok(()) => {}
+        Err(ande_l1::TxError::Journal(error)) => return Err(error.into()),
+        Err(error) => warn!(%error, "open settlement transactions cannot be looked at"),
+    }
+    match transactions.client().balance(transactions.address()).await {
+        Ok(balance) => metrics.l1_signer_balance.set(f64::from(balance)),
+        Err(error) => warn!(%error, "balance of the posting key cannot be read"),
+    }
+    Ok(())
+}
+
+async fn show(ledger: &Ledger, view: &L1View, metrics: &Metrics) -> Result<(), BatcherError> {
+    let Some(tip) = view.tip else { return Ok(()) };
+    let cut = ledger.tip().await?.index;
+    let finalized = view.final_tip.map_or(0, |tip| tip.index);
+    let pending = cut.saturating_sub(tip.index);
+    let next = ledger.store().batch(tip.index + 1).await?.map(|row| row.state);
+    let submitted = u64::from(next == Some(ande_store::BatchState::Submitted));
+    let failed = u64::from(next == Some(ande_store::BatchState::Failed));
+    metrics.batches_pending.set(pending);
+    metrics.batches_posted.set(tip.index);
+    metrics.batches_confirmed.set(finalized);
+    metrics.batcher_last_posted.set(tip.accepted_at);
+    for (state, count) in [
+        ("created", pending.saturating_sub(submitted + failed)),
+        ("submitted", submitted),
+        ("failed", failed),
+        ("included", tip.index.saturating_sub(finalized)),
+        ("finalized", finalized),
+    ] {
+        metrics.batcher_batches.set(&BatchStateLabels { state }, count);
+    }
+    Ok(())
+}
+
+/// Logs an error once until another one or none occurs.
+fn report(reported: &mut Option<String>, error: &BatcherError, what: &'static str) {
+    let text = error.to_string();
+    if reported.as_ref() != Some(&text) {
+        warn!(error = %text, "{what}");
+        *reported = Some(text);
+    }
+}

@@ -1,0 +1,341 @@
+//! Certifies and posts batches, one after the other.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use alloy::{eips::BlockId, primitives::Address, sol_types::SolCall as _};
+use ande_consensus::ConsensusSigner;
+use ande_contracts::{
+    AndeConsensus, AndeSequencerCoordinator as Coordinator, ContractError, Reverted,
+    batch_header_to_sol, da_pointer_to_sol, quorum_certificate_to_sol,
+};
+use ande_l1::{L1Error, L1View, TxError, TxManager, TxRequest, TxStatus};
+use ande_peer::PeerClient;
+use ande_primitives::{Epoch, EpochSet, QuorumCertificate};
+use ande_store::{BatchRow, BatchState};
+use ande_telemetry::Metrics;
+use tokio::sync::watch;
+use tracing::{debug, info, warn};
+
+use crate::{
+    BatcherConfig, BatcherError, CheckpointService, Ledger,
+    certify::{Certified, Collector},
+    failpoint,
+    turn::{Waiting, posting_rank},
+};
+
+/// Sets up to this size are frozen by the contract itself.
+const AUTO_FREEZE_MAX: usize = 16;
+/// First and longest pause after a failed attempt.
+const MIN_PAUSE: Duration = Duration::from_millis(500);
+const MAX_PAUSE: Duration = Duration::from_secs(20);
+
+/// Posts batches when it is this node's turn.
+pub(crate) struct Poster {
+    pub(crate) config: BatcherConfig,
+    pub(crate) ledger: Ledger,
+    pub(crate) service: CheckpointService,
+    pub(crate) signer: Arc<dyn ConsensusSigner>,
+    pub(crate) peers: PeerClient,
+    pub(crate) transactions: TxManager,
+    pub(crate) consensus: Address,
+    pub(crate) coordinator: Address,
+    pub(crate) view: watch::Receiver<L1View>,
+    pub(crate) metrics: Metrics,
+    pub(crate) waiting: Waiting,
+    pub(crate) freezing: Waiting,
+    pub(crate) failures: u32,
+    pub(crate) paused_until: Option<Instant>,
+}
+
+impl Poster {
+    /// Does what is due; returns whether something was done.
+    ///
+    /// # Errors
+    /// Fatal errors only; others are logged and tried again after a pause.
+    pub(crate) async fn step(&mut self) -> Result<bool, BatcherError> {
+        if self.paused_until.is_some_and(|until| Instant::now() < until) {
+            return Ok(false);
+        }
+        let done = match self.post_next().await {
+            Ok(false) => self.freeze_next().await,
+            other => other,
+        };
+        match done {
+            Ok(done) => {
+                if done {
+                    self.failures = 0;
+                }
+                Ok(done)
+            }
+            Err(error) if error.is_fatal() => Err(error),
+            Err(error) => {
+                self.metrics.post_failures.inc();
+                self.failures = self.failures.saturating_add(1);
+                let pause = MIN_PAUSE.saturating_mul(1 << self.failures.min(10)).min(MAX_PAUSE);
+                self.paused_until = Some(Instant::now() + pause);
+                warn!(%error, pause_ms = pause.as_millis(), "posting failed, trying again");
+                Ok(false)
+            }
+        }
+    }
+
+    /// Posts the batch after the accepted tip if it is stored and this node's turn.
+    async fn post_next(&mut self) -> Result<bool, BatcherError> {
+        let view = self.view.borrow().clone();
+        let Some(tip) = view.tip.filter(|_| view.is_up()) else { return Ok(false) };
+        let index = tip.index + 1;
+        let Some(row) = self.ledger.store().batch(index).await? else { return Ok(false) };
+        // Until the follower replaced what extends another batch there is nothing to post.
+        if row.header.parent_batch_hash != tip.hash {
+            return Ok(false);
+        }
+        let set = self.set(row.header.epoch).await?;
+        let Some(rank) = posting_rank(&set, &row.header, self.signer.address()) else {
+            return Ok(false);
+        };
+        if !self.waiting.is_over(index, rank, self.config.takeover) {
+            return Ok(false);
+        }
+        if rank > 0 {
+            info!(batch = index, rank, "taking over a batch that was not posted");
+        }
+        let row = self.certified(row, &set, &view).await?;
+        let Some(row) = row else { return Ok(true) };
+        self.check(&row).await?;
+        self.submit(&row).await
+    }
+
+    async fn set(&self, epoch: Epoch) -> Result<Arc<EpochSet>, BatcherError> {
+        self.ledger.store().set(epoch).await?.ok_or(BatcherError::MissingSet(epoch))
+    }
+
+    /// The row with a certificate, collected now if it has none. None when the attempt is used up
+    /// and the next one must be tried.
+    async fn certified(
+        &self,
+        row: BatchRow,
+        set: &EpochSet,
+        view: &L1View,
+    ) -> Result<Option<BatchRow>, BatcherError> {
+        if row.qc.is_some() {
+            return Ok(Some(row));
+        }
+        let index = row.header.batch_index;
+        let collector = Collector {
+            service: &self.service,
+            signer: &self.signer,
+            peers: &self.peers,
+            view,
+            set,
+        };
+        let content = row.header.content_hash();
+        match collector.collect(&row).await? {
+            Certified::Quorum(certificate) => {
+                failpoint("batcher-after-sign").await;
+                info!(batch = index, attempt = row.attempt, "batch certified");
+                let keep = |row: &mut BatchRow| row.qc = Some(certificate);
+                let row = self.ledger.update(index, content, keep).await?;
+                failpoint("batcher-after-certify").await;
+                Ok(row)
+            }
+            Certified::OtherAttempt(reason) => {
+                let attempt = self.ledger.next_attempt(set, row.attempt);
+                warn!(
+                    batch = index,
+                    attempt, reason, "attempt is used by other data, taking the next one"
+                );
+                self.ledger.update(index, content, |row| row.attempt = attempt).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Asks the contract whether it would accept the batch, before anything is paid.
+    async fn check(&self, row: &BatchRow) -> Result<(), BatcherError> {
+        let Some(certificate) = &row.qc else { return Ok(()) };
+        let call = Coordinator::checkBatchCall {
+            header: batch_header_to_sol(&row.header),
+            da: da_pointer_to_sol(&row.da),
+            qc: quorum_certificate_to_sol(certificate),
+            skips: row.skips.clone(),
+        };
+        let client = self.transactions.client();
+        let answer = client
+            .dry_run(
+                self.transactions.address(),
+                self.coordinator,
+                call.abi_encode().into(),
+                BlockId::latest(),
+            )
+            .await;
+        match answer {
+            Ok(()) => Ok(()),
+            Err(L1Error::Reverted(reverted)) => self.refused(row, &reverted).await,
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Notes why the contract refuses. A certificate that it does not believe is collected anew.
+    async fn refused(&self, row: &BatchRow, reverted: &Reverted) -> Result<(), BatcherError> {
+        let index = row.header.batch_index;
+        let reason = reverted.to_string();
+        if is_taken(reverted) {
+            debug!(batch = index, reason, "batch was posted by another validator");
+        }
+        let bad_certificate = matches!(
+            reverted.error,
+            Some(
+                ContractError::BadSigner(_)
+                    | ContractError::BadBitmap(_)
+                    | ContractError::BadCertLength(_)
+                    | ContractError::QuorumNotReached(_)
+            )
+        );
+        let taken = is_taken(reverted);
+        let noted = reason.clone();
+        self.ledger
+            .update(index, row.header.content_hash(), |row| {
+                if matches!(row.state, BatchState::Included | BatchState::Finalized) || taken {
+                    return;
+                }
+                row.state = BatchState::Failed;
+                row.error = Some(noted);
+                if bad_certificate {
+                    row.qc = None;
+                }
+            })
+            .await?;
+        Err(BatcherError::Refused { index, reason })
+    }
+
+    /// Sends the batch and waits for its block, or until somebody else's posting is accepted.
+    async fn submit(&self, row: &BatchRow) -> Result<bool, BatcherError> {
+        let index = row.header.batch_index;
+        let content = row.header.content_hash();
+        let Some(request) = self.request(row) else { return Ok(false) };
+        self.ledger
+            .update(index, content, |row| {
+                if matches!(row.state, BatchState::Created | BatchState::Failed) {
+                    row.state = BatchState::Submitted;
+                    row.error = None;
+                }
+            })
+            .await?;
+        let purpose = purpose(row);
+        let mut view = self.view.clone();
+        let accepted = view.wait_for(|view| view.tip.is_some_and(|tip| tip.index >= index));
+        let outcome = tokio::select! {
+            outcome = self.transactions.send(&purpose, &request) => match outcome {
+                Ok(outcome) => outcome,
+                Err(TxError::WouldRevert(reverted)) => {
+                    self.refused(row, &reverted).await?;
+                    return Ok(false);
+                }
+                Err(error) => return Err(error.into()),
+            },
+            // The open transaction is replaced by the next one or refused by the contract.
+            _ = accepted => {
+                info!(batch = index, "batch is accepted, own transaction is not waited for");
+                return Ok(true);
+            }
+        };
+        failpoint("batcher-after-post").await;
+        match outcome.status {
+            TxStatus::Succeeded => {
+                info!(batch = index, l1_block = outcome.block, transaction = %outcome.hash, gas = outcome.gas_used, "batch posted");
+                self.ledger
+                    .update(index, content, |row| {
+                        if row.state != BatchState::Finalized {
+                            row.state = BatchState::Included;
+                        }
+                        row.l1_tx = Some(outcome.hash);
+                        row.l1_block = Some(outcome.block);
+                        row.error = None;
+                    })
+                    .await?;
+                self.wait_for_view(index).await;
+                Ok(true)
+            }
+            TxStatus::Reverted(reverted) => {
+                let reverted = reverted.unwrap_or_else(|| Reverted::decode(Default::default()));
+                self.refused(row, &reverted).await?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// The reader sees the block a moment later; until then the batch would look unposted.
+    async fn wait_for_view(&self, index: u64) {
+        let mut view = self.view.clone();
+        let seen = view.wait_for(|view| view.tip.is_some_and(|tip| tip.index >= index));
+        let _ = tokio::time::timeout(MAX_PAUSE, seen).await;
+    }
+
+    fn request(&self, row: &BatchRow) -> Option<TxRequest> {
+        let certificate: &QuorumCertificate = row.qc.as_ref()?;
+        let call = Coordinator::submitBatchWithCalldataCall {
+            header: batch_header_to_sol(&row.header),
+            da: da_pointer_to_sol(&row.da),
+            qc: quorum_certificate_to_sol(certificate),
+            skips: row.skips.clone(),
+            data: row.data.clone(),
+        };
+        Some(TxRequest { to: self.coordinator, input: call.abi_encode().into(), gas_limit: None })
+    }
+
+    /// Freezes the set of the epoch after the next, where the contract leaves that to its users.
+    async fn freeze_next(&mut self) -> Result<bool, BatcherError> {
+        let view = self.view.borrow().clone();
+        let (Some(tip), Some(last), Some(config)) =
+            (view.final_tip, view.last_frozen_epoch, view.config)
+        else {
+            return Ok(false);
+        };
+        let open = config.rules.epoch_of(tip.end_height);
+        if !view.is_up() || tip.index == 0 || last.0 >= open.0 + 2 {
+            return Ok(false);
+        }
+        let set = self.set(open).await?;
+        let Some(place) = set.committee.index_of(self.signer.address()) else { return Ok(false) };
+        // Everyone may; the places take turns by epoch so that not all pay at once.
+        let size = set.committee.size();
+        let rank = (place + size - (last.0 as usize % size)) % size;
+        let rank = u32::try_from(rank).unwrap_or(u32::MAX);
+        if size <= AUTO_FREEZE_MAX && rank > 0 {
+            // The next batch does it; only the first keeper helps.
+            return Ok(false);
+        }
+        let next = last.0 + 1;
+        if !self.freezing.is_over(next, rank.saturating_add(1), self.config.takeover) {
+            return Ok(false);
+        }
+        let call = AndeConsensus::freezeEpochCall { epoch: next };
+        let request =
+            TxRequest { to: self.consensus, input: call.abi_encode().into(), gas_limit: None };
+        match self.transactions.send(&format!("freeze:{next}"), &request).await {
+            Ok(outcome) => {
+                info!(epoch = next, transaction = %outcome.hash, "validator set of the epoch frozen");
+                Ok(true)
+            }
+            // Somebody was faster, or no batch of the epoch is accepted yet.
+            Err(TxError::WouldRevert(reverted)) => {
+                debug!(epoch = next, %reverted, "epoch needs no freezing");
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Refusals that mean that the batch chain moved on meanwhile.
+const fn is_taken(reverted: &Reverted) -> bool {
+    matches!(reverted.error, Some(ContractError::NotContiguous(_) | ContractError::WrongParent(_)))
+}
+
+/// Purpose in the journal: the same content of the same batch is never posted twice.
+fn purpose(row: &BatchRow) -> String {
+    format!("batch:{}:{}:{}", row.header.batch_index, row.header.content_hash(), row.attempt)
+}
