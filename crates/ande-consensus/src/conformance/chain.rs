@@ -98,9 +98,13 @@ impl MemoryChain {
         self.disk().sets.get(&epoch).cloned()
     }
 
-    /// Puts a transaction into this node's pool only.
+    /// Puts a transaction into this node's pool only, unless a block has it.
     pub fn submit(&self, transaction: Bytes) {
-        self.change(|disk| disk.pool.insert(transaction));
+        self.change(|disk| {
+            if !disk.includes(&transaction) {
+                disk.pool.insert(transaction);
+            }
+        });
     }
 
     /// Switches permanent work on or off.
@@ -151,9 +155,6 @@ impl MemoryChain {
     fn check(&self, start: &StartHeight, candidate: &Candidate) -> Result<(), &'static str> {
         let Block { header, execution, transactions } = &candidate.block;
         let disk = self.disk();
-        let included = |tx: &Bytes| {
-            disk.commits.iter().any(|commit| commit.block.transactions.contains(tx))
-        };
         let round = candidate.valid_round.unwrap_or(candidate.round);
         if header.parent_hash != start.parent.hash || header.height != start.height {
             return Err("not the next block");
@@ -166,7 +167,7 @@ impl MemoryChain {
         if *execution != execute(header.height, transactions) {
             return Err("executed with another result");
         }
-        if transactions.iter().any(included) {
+        if transactions.iter().any(|tx| disk.includes(tx)) {
             return Err("a transaction is included twice");
         }
         Ok(())
@@ -187,6 +188,10 @@ fn now_ms() -> u64 {
 }
 
 impl Disk {
+    fn includes(&self, transaction: &Bytes) -> bool {
+        self.commits.iter().any(|commit| commit.block.transactions.contains(transaction))
+    }
+
     fn parent(&self) -> Parent {
         self.commits.last().map_or(
             Parent { height: Height(0), hash: GENESIS, skip: Skip(0), timestamp_ms: 0 },
