@@ -1,0 +1,11 @@
+//! Properties of the pool, one file per property.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
+
+mod admission;
+mod eviction;
+mod limits;
+mod model;
+mod nonces;
+mod selection;
+mod transactions;

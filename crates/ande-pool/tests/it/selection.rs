@@ -1,0 +1,78 @@
+//! Order of a block.
+
+use ande_pool::{Pool, PoolLimits};
+
+use crate::transactions::{Spec, pool};
+
+fn filled(specs: &[Spec]) -> Pool {
+    let mut pool = pool(PoolLimits::default());
+    specs.iter().for_each(|spec| drop(pool.insert(spec.signed()).unwrap()));
+    pool
+}
+
+/// (sender, nonce) of the chosen ones.
+fn chosen(pool: &Pool, max_transactions: usize, max_bytes: usize) -> Vec<(u8, u64)> {
+    pool.best(max_transactions, max_bytes)
+        .iter()
+        .map(|tx| {
+            let sender =
+                (0..=9).find(|index| crate::transactions::key(*index).address() == tx.sender());
+            (sender.unwrap(), tx.nonce())
+        })
+        .collect()
+}
+
+const ALL: usize = usize::MAX;
+
+#[test]
+fn tips_fall_between_senders() {
+    let pool = filled(&[Spec::new(0, 0, 1), Spec::new(1, 0, 3), Spec::new(2, 0, 2)]);
+    assert_eq!(chosen(&pool, ALL, ALL), [(1, 0), (2, 0), (0, 0)]);
+}
+
+#[test]
+fn nonces_rise_within_a_sender_whatever_the_tips() {
+    let pool = filled(&[Spec::new(0, 7, 9), Spec::new(0, 2, 1), Spec::new(1, 0, 5)]);
+    assert_eq!(chosen(&pool, ALL, ALL), [(1, 0), (0, 2), (0, 7)]);
+}
+
+#[test]
+fn of_equal_tips_the_earlier_goes_first() {
+    let pool = filled(&[Spec::new(3, 0, 1), Spec::new(1, 0, 1), Spec::new(2, 0, 1)]);
+    assert_eq!(chosen(&pool, ALL, ALL), [(3, 0), (1, 0), (2, 0)]);
+}
+
+#[test]
+fn counts_and_bytes_are_bounded() {
+    let pool = filled(&[
+        Spec { input: 500, ..Spec::new(0, 0, 9) },
+        Spec::new(0, 1, 9),
+        Spec::new(1, 0, 5),
+        Spec::new(2, 0, 4),
+    ]);
+    assert_eq!(chosen(&pool, 2, ALL), [(0, 0), (0, 1)]);
+    assert!(chosen(&pool, 0, ALL).is_empty());
+    assert!(chosen(&pool, ALL, 0).is_empty());
+    // The large one does not fit; its sender waits, the others go on.
+    assert_eq!(chosen(&pool, ALL, 400), [(1, 0), (2, 0)]);
+}
+
+#[test]
+fn choosing_does_not_change_the_pool() {
+    let pool = filled(&[Spec::new(0, 0, 1), Spec::new(1, 0, 3)]);
+    assert_eq!(pool.best(ALL, ALL), pool.best(ALL, ALL));
+    assert_eq!(pool.len(), 2);
+}
+
+#[test]
+fn fees_below_the_base_fee_wait_and_lower_tips_count() {
+    let spec = |sender, tip, fee| Spec { tip, fee, ..Spec::new(sender, 0, 0) };
+    let mut pool = filled(&[spec(0, 50, 60), spec(1, 10, 1_000), spec(2, 1, 5)]);
+    assert_eq!(chosen(&pool, ALL, ALL), [(0, 0), (1, 0), (2, 0)]);
+    // Of the first only 5 are left above the base fee, and the third does not cover it.
+    pool.set_base_fee(55);
+    assert_eq!(chosen(&pool, ALL, ALL), [(1, 0), (0, 0)]);
+    assert_eq!(pool.len(), 3);
+    pool.set_base_fee(0);
+    assert_eq!(chosen(&pool, ALL, ALL).len(), 3);
+}
