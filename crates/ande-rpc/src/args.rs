@@ -73,8 +73,26 @@ impl Args {
         if let Some(number) = number(value) {
             return Ok(Some(Reference::Block(BlockNumberOrTag::Number(number))));
         }
-        let tag: BlockNumberOrTag = self.required(index)?;
-        Ok(Some(Reference::Block(tag)))
+        self.tag(index).map(|tag| Some(Reference::Block(tag)))
+    }
+
+    /// A tag or a `0x` number, as Ethereum's methods take it.
+    pub(crate) fn tag(&self, index: usize) -> Result<BlockNumberOrTag, RpcError> {
+        let value = self.get(index).ok_or_else(|| missing(index))?;
+        let tag = match value.as_str() {
+            Some("latest") => BlockNumberOrTag::Latest,
+            Some("safe") => BlockNumberOrTag::Safe,
+            Some("finalized") => BlockNumberOrTag::Finalized,
+            Some("earliest") => BlockNumberOrTag::Earliest,
+            Some("pending") => BlockNumberOrTag::Pending,
+            Some(hex) if hex.starts_with("0x") => match number(value) {
+                Some(number) => BlockNumberOrTag::Number(number),
+                None => return Err(invalid(index, "not a hex number of 64 bits")),
+            },
+            Some(_) => return Err(invalid(index, "hex string without 0x prefix")),
+            None => return Err(invalid(index, "not a block number or tag")),
+        };
+        Ok(tag)
     }
 }
 

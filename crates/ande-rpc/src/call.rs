@@ -8,9 +8,10 @@ use jsonrpsee::{
     RpcModule,
     core::middleware::{Batch, BatchEntry, BatchEntryErr, Notification, RpcServiceT},
     server::{BatchResponseBuilder, MethodResponse, RegisterMethodError},
-    types::{ErrorObjectOwned, Request},
+    types::{ErrorObjectOwned, Id, Request},
 };
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 use crate::{RpcError, ande, args::Args, context::Context, eth};
 
@@ -83,6 +84,9 @@ pub(crate) struct Around<S> {
     pub(crate) inner: S,
     pub(crate) metrics: Metrics,
     pub(crate) call_timeout: Duration,
+    /// A WebSocket client may send calls without waiting for answers: these bound them.
+    pub(crate) admitted: Arc<Semaphore>,
+    pub(crate) working: Arc<Semaphore>,
     pub(crate) batch_concurrency: usize,
     pub(crate) answer_bytes: usize,
 }
@@ -177,9 +181,9 @@ where
         let started = std::time::Instant::now();
         let id = request.id.clone().into_owned();
         let answer = if known.is_some() {
-            match tokio::time::timeout(self.call_timeout, self.inner.call(request)).await {
-                Ok(answer) => answer,
-                Err(_) => failure(id, -32002, "request timed out".into()),
+            match self.admitted.try_acquire() {
+                Ok(_admitted) => self.limited(id, request).await,
+                Err(_) => failure(id, -32005, "too many requests at the same time".into()),
             }
         } else {
             let name: String = request.method.chars().take(100).collect();
@@ -195,7 +199,23 @@ where
     }
 }
 
-fn failure(id: jsonrpsee::types::Id<'_>, code: i32, text: Cow<'static, str>) -> MethodResponse {
+impl<S> Around<S>
+where
+    S: RpcServiceT<MethodResponse = MethodResponse>,
+{
+    async fn limited(&self, id: Id<'_>, request: Request<'_>) -> MethodResponse {
+        let work = async {
+            let _working = self.working.acquire().await;
+            self.inner.call(request).await
+        };
+        match tokio::time::timeout(self.call_timeout, work).await {
+            Ok(answer) => answer,
+            Err(_) => failure(id, -32002, "request timed out".into()),
+        }
+    }
+}
+
+fn failure(id: Id<'_>, code: i32, text: Cow<'static, str>) -> MethodResponse {
     MethodResponse::error(id, ErrorObjectOwned::owned(code, text, None::<()>))
 }
 

@@ -77,7 +77,7 @@ pub(crate) async fn get_block_by_number(
     context: Arc<Context>,
     args: Args,
 ) -> Result<Option<Block>, RpcError> {
-    let tag = args.required(0)?;
+    let tag = args.tag(0)?;
     let full = args.optional(1)?.unwrap_or(false);
     match context.height_of_tag(tag) {
         Some(height) => block(&context, height, full).await,

@@ -80,8 +80,11 @@ pub async fn serve_public(
         connections: TaskTracker::new(),
     };
     let connections = acceptor.connections.clone();
-    futures::future::join_all(listeners.into_iter().map(|listener| acceptor.clone().run(listener)))
-        .await;
+    let accepting: Vec<_> =
+        listeners.into_iter().map(|listener| acceptor.clone().run(listener)).collect();
+    // Every copy of the routes counts as an open session of JSON-RPC.
+    drop(acceptor);
+    futures::future::join_all(accepting).await;
     // Also without a listener this serves until it is told to stop.
     shutdown.cancelled().await;
     let _ = sessions.stop();
@@ -157,10 +160,14 @@ fn json_rpc(
 > {
     let limits = context.services.limits;
     let metrics = context.services.metrics.clone();
+    let admitted = Arc::new(Semaphore::new(limits.calls_waiting));
+    let working = Arc::new(Semaphore::new(limits.calls_at_once));
     let around = RpcServiceBuilder::new().layer_fn(move |inner| Around {
         inner,
         metrics: metrics.clone(),
         call_timeout: limits.call_timeout,
+        admitted: admitted.clone(),
+        working: working.clone(),
         batch_concurrency: limits.batch_concurrency,
         answer_bytes: limits.answer_bytes as usize,
     });

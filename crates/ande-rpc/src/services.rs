@@ -63,6 +63,10 @@ pub struct RpcLimits {
     pub batch_calls: u32,
     /// Calls of one batch that are worked on at the same time.
     pub batch_concurrency: usize,
+    /// Calls of all clients that are worked on at the same time.
+    pub calls_at_once: usize,
+    /// Calls of all clients that wait or are worked on; more are refused.
+    pub calls_waiting: usize,
     /// Time for one call.
     pub call_timeout: Duration,
     /// Time for one HTTP request, a whole batch included.
@@ -85,6 +89,8 @@ impl Default for RpcLimits {
             answer_bytes: 32 << 20,
             batch_calls: 1000,
             batch_concurrency: 32,
+            calls_at_once: 1024,
+            calls_waiting: 8192,
             call_timeout: Duration::from_secs(15),
             request_timeout: Duration::from_secs(30),
             head_timeout: Duration::from_secs(10),

@@ -1,0 +1,393 @@
+//! A node of a chain of four validators, without an engine: blocks are made and certified here.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use alloy::{
+    consensus::{Header as EthHeader, SignableTransaction as _, TxEip1559, TxEnvelope, TxLegacy},
+    eips::{Decodable2718 as _, Encodable2718 as _},
+    signers::{SignerSync as _, local::PrivateKeySigner},
+};
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
+use ande_consensus::{EnginePhase, Origin, PoolStatus, SubmitError, TransactionIngress, View};
+use ande_l1::{L1View, ValidatorInfo, ValidatorStatus};
+use ande_peer::{CheckpointRequest, Hello, PeerAuth, PeerHandler, PeerRefusal};
+use ande_primitives::{
+    Block, Certificate, Commit, CommitSignature, Committee, Domain, Epoch, EpochSet, Era, Header,
+    Height, Member, NodeId, NodeKey, QuorumFraction, Round, ScheduleMode, ScheduleRules, Signature,
+    Skip, ValidatorKey,
+};
+use ande_rpc::{NodeInfo, RpcLimits, RpcServices, serve_ops, serve_public};
+use ande_store::{ChainIdentity, Store};
+use ande_telemetry::Metrics;
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) const CHAIN: u64 = 6174;
+pub(crate) const L1: u64 = 31337;
+pub(crate) const CONSENSUS: Address = Address::repeat_byte(0xc0);
+
+pub(crate) fn key(id: u8) -> ValidatorKey {
+    ValidatorKey::from_bytes(&[id; 32]).unwrap()
+}
+
+pub(crate) fn node_key(id: u8) -> NodeKey {
+    NodeKey::from_seed(&[0x40 + id; 32])
+}
+
+pub(crate) fn domain() -> Domain {
+    Domain::new(L1, CONSENSUS, CHAIN)
+}
+
+pub(crate) fn set(epoch: u64) -> EpochSet {
+    let members =
+        (1..=4).map(|id| Member { signer: key(id).address(), weight: 10, id: id.into() }).collect();
+    EpochSet {
+        era: Era(0),
+        epoch: Epoch(epoch),
+        set_id: 0,
+        seed: B256::repeat_byte(7),
+        rules: ScheduleRules::new(ScheduleMode::RoundRobin, 3, 4, 10).unwrap(),
+        quorum: QuorumFraction::TWO_THIRDS,
+        committee: Committee::new(members).unwrap(),
+        l1_block: 5,
+    }
+}
+
+pub(crate) fn genesis() -> EthHeader {
+    EthHeader {
+        gas_limit: 30_000_000,
+        base_fee_per_gas: Some(0),
+        withdrawals_root: Some(alloy::consensus::constants::EMPTY_WITHDRAWALS),
+        ..EthHeader::default()
+    }
+}
+
+pub(crate) fn rlp(header: &EthHeader) -> Bytes {
+    alloy_rlp::encode(header).into()
+}
+
+/// A signed transfer of sender `sender`.
+pub(crate) fn transfer(sender: u8, nonce: u64) -> Bytes {
+    let signer = PrivateKeySigner::from_slice(&[sender; 32]).unwrap();
+    let tx = TxEip1559 {
+        chain_id: CHAIN,
+        nonce,
+        gas_limit: 21_000,
+        max_fee_per_gas: 1_000,
+        max_priority_fee_per_gas: 1,
+        to: TxKind::Call(Address::repeat_byte(9)),
+        value: U256::from(nonce),
+        ..TxEip1559::default()
+    };
+    let signature = signer.sign_hash_sync(&tx.signature_hash()).unwrap();
+    TxEnvelope::from(tx.into_signed(signature)).encoded_2718().into()
+}
+
+pub(crate) fn legacy(sender: u8, nonce: u64) -> Bytes {
+    let signer = PrivateKeySigner::from_slice(&[sender; 32]).unwrap();
+    let tx = TxLegacy {
+        chain_id: Some(CHAIN),
+        nonce,
+        gas_price: 7,
+        gas_limit: 21_000,
+        ..TxLegacy::default()
+    };
+    let signature = signer.sign_hash_sync(&tx.signature_hash()).unwrap();
+    TxEnvelope::from(tx.into_signed(signature)).encoded_2718().into()
+}
+
+/// A pool that keeps what it gets.
+#[derive(Default)]
+pub(crate) struct Pool {
+    pub(crate) taken: Mutex<HashMap<B256, Bytes>>,
+    pub(crate) refuse: Mutex<Option<SubmitError>>,
+    pub(crate) delay: Mutex<Option<Duration>>,
+    pub(crate) order: Mutex<Vec<B256>>,
+}
+
+#[async_trait]
+impl TransactionIngress for Pool {
+    async fn submit(&self, raw: bytes::Bytes, _: Origin) -> Result<B256, SubmitError> {
+        let raw = Bytes::from(raw);
+        let hash = keccak256(&raw);
+        self.order.lock().unwrap().push(hash);
+        let delay = *self.delay.lock().unwrap();
+        if let Some(delay) = delay {
+            tokio::time::sleep(delay).await;
+        }
+        if let Some(refusal) = self.refuse.lock().unwrap().clone() {
+            return Err(refusal);
+        }
+        TxEnvelope::decode_2718_exact(&raw).map_err(|_| {
+            SubmitError::Rejected("rlp: value size exceeds available input length".into())
+        })?;
+        self.taken.lock().unwrap().insert(hash, raw);
+        Ok(hash)
+    }
+
+    fn pending(&self, hash: B256) -> Option<bytes::Bytes> {
+        self.taken.lock().unwrap().get(&hash).map(|raw| raw.0.clone())
+    }
+
+    fn status(&self) -> PoolStatus {
+        let pending = self.taken.lock().unwrap().len();
+        PoolStatus { pending, queued: 0, bytes: pending * 100 }
+    }
+}
+
+pub(crate) struct Peer;
+
+#[async_trait]
+impl PeerHandler for Peer {
+    async fn hello(&self) -> Hello {
+        hello(1, "node-1", 0)
+    }
+    async fn transactions(&self, _: NodeId, _: Vec<Bytes>) -> Result<(), PeerRefusal> {
+        Ok(())
+    }
+    async fn checkpoint(&self, _: NodeId, _: CheckpointRequest) -> Result<Signature, PeerRefusal> {
+        Err(PeerRefusal::Unavailable("not here".into()))
+    }
+}
+
+pub(crate) fn hello(id: u8, name: &str, height: u64) -> Hello {
+    Hello {
+        node_id: node_key(id).id(),
+        name: name.into(),
+        signer: Some(key(id).address()),
+        p2p_address: "127.0.0.1:1".into(),
+        version: "1".into(),
+        l2_chain_id: CHAIN,
+        height: Height(height),
+    }
+}
+
+pub(crate) struct Node {
+    pub(crate) store: Store,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) view: watch::Sender<View>,
+    pub(crate) l1: watch::Sender<L1View>,
+    pub(crate) peers: watch::Sender<BTreeMap<NodeId, Hello>>,
+    pub(crate) metrics: Metrics,
+    pub(crate) draining: CancellationToken,
+    pub(crate) stop: CancellationToken,
+    pub(crate) rpc: SocketAddr,
+    pub(crate) ws: SocketAddr,
+    pub(crate) ops: SocketAddr,
+    pub(crate) public: JoinHandle<std::io::Result<()>>,
+    pub(crate) commits: Vec<Commit>,
+    _dir: tempfile::TempDir,
+}
+
+impl Node {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(RpcLimits::default()).await
+    }
+
+    pub(crate) async fn start_with(limits: RpcLimits) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let identity = ChainIdentity {
+            l1_chain_id: L1,
+            consensus: CONSENSUS,
+            coordinator: Address::repeat_byte(0xc1),
+            l2_chain_id: CHAIN,
+            genesis_hash: genesis().hash_slow(),
+        };
+        let store = Store::open(dir.path(), identity).await.unwrap();
+        store.put_set(&set(0)).await.unwrap();
+        let pool = Arc::new(Pool::default());
+        let view = watch::Sender::new(View {
+            phase: EnginePhase::Idle,
+            height: Height(1),
+            proposer: Some(key(1).address()),
+            is_proposer: true,
+            is_validator: true,
+            peers: vec![node_key(2).id()],
+            ..View::default()
+        });
+        let l1 = watch::Sender::new(L1View {
+            latest: 12,
+            final_block: 10,
+            last_ok: Some(Instant::now()),
+            launched: true,
+            validators: (1..=4).map(validator).collect(),
+            ..L1View::default()
+        });
+        let peers = watch::Sender::new(BTreeMap::new());
+        let metrics = Metrics::new();
+        let (draining, stop) = (CancellationToken::new(), CancellationToken::new());
+        let services = RpcServices {
+            info: NodeInfo {
+                name: "node-1".into(),
+                version: "1.2.3",
+                git_sha: "abcdef",
+                mode: "contract",
+                executor: "none".into(),
+                node_id: node_key(1).id(),
+                signer: Some(key(1).address()),
+                l1_chain_id: L1,
+                consensus: CONSENSUS,
+                coordinator: Address::repeat_byte(0xc1),
+                l2_chain_id: CHAIN,
+                genesis: rlp(&genesis()),
+                block_time: Duration::from_secs(2),
+                batcher_enabled: true,
+                pool_capacity: 20_000,
+            },
+            store: store.clone(),
+            view: view.subscribe(),
+            l1: l1.subscribe(),
+            peers: peers.subscribe(),
+            ingress: pool.clone(),
+            metrics: metrics.clone(),
+            engine_metrics: Some(|| {
+                "# TYPE engine_rounds counter\nengine_rounds_total 4\n# EOF\n".into()
+            }),
+            draining: draining.clone(),
+            limits,
+        };
+        let allowed = watch::Sender::new(Arc::new(HashSet::from([node_key(2).id()])));
+        let auth = PeerAuth::new(node_key(1), CHAIN, allowed.subscribe());
+        let peer = ande_peer::router(auth, Arc::new(Peer));
+        let bind = || async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            (listener, address)
+        };
+        let ((rpc_listener, rpc), (ws_listener, ws), (ops_listener, ops)) =
+            (bind().await, bind().await, bind().await);
+        tokio::spawn(serve_ops(ops_listener, services.clone(), stop.clone()));
+        let listeners = vec![rpc_listener, ws_listener];
+        let public = tokio::spawn(serve_public(listeners, services, peer, stop.clone()));
+        Self {
+            store,
+            pool,
+            view,
+            l1,
+            peers,
+            metrics,
+            draining,
+            stop,
+            rpc,
+            ws,
+            ops,
+            public,
+            commits: Vec::new(),
+            _dir: dir,
+        }
+    }
+
+    /// Commits a block with these transactions, certified by three of the four.
+    pub(crate) async fn block(&mut self, transactions: Vec<Bytes>) -> Commit {
+        let height = Height(self.commits.len() as u64 + 1);
+        let (parent_hash, parent_execution) = match self.commits.last() {
+            Some(parent) => (parent.block.hash(), parent.block.header.execution_hash),
+            None => (genesis().hash_slow(), genesis().hash_slow()),
+        };
+        let set = set(0);
+        let eth = EthHeader {
+            number: height.0,
+            parent_hash: parent_execution,
+            timestamp: 1_000 + height.0,
+            ..genesis()
+        };
+        let execution = rlp(&eth);
+        let header = Header {
+            l2_chain_id: CHAIN,
+            era: set.era,
+            epoch: set.rules.epoch_of(height),
+            height,
+            skip: Skip(0),
+            parent_hash,
+            proposer: set.proposer_address(height, Skip(0)),
+            timestamp_ms: eth.timestamp * 1000,
+            forced_up_to: 0,
+            forced_acc: B256::ZERO,
+            execution_hash: keccak256(&execution),
+        };
+        let mut certificate = Certificate {
+            era: header.era,
+            epoch: header.epoch,
+            height,
+            round: Round(0),
+            block_hash: header.hash(),
+            signatures: Vec::new(),
+        };
+        let digest = domain().vote_digest(&certificate.vote());
+        certificate.signatures = (1..=3)
+            .map(|id| CommitSignature {
+                signer: key(id).address(),
+                signature: key(id).sign_digest(digest).unwrap(),
+            })
+            .collect();
+        certificate.signatures.sort_by_key(|entry| entry.signer);
+        let commit = Commit { block: Block { header, execution, transactions }, certificate };
+        self.store.commit(&commit).await.unwrap();
+        self.commits.push(commit.clone());
+        commit
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.rpc)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> reqwest::Response {
+        get(self.rpc, path).await
+    }
+
+    pub(crate) async fn ops(&self, path: &str) -> reqwest::Response {
+        get(self.ops, path).await
+    }
+
+    /// Posts any body as JSON-RPC.
+    pub(crate) async fn post(&self, body: impl Into<reqwest::Body>) -> reqwest::Response {
+        reqwest::Client::new()
+            .post(self.url())
+            .header("content-type", "application/json")
+            .body(body)
+            .send()
+            .await
+            .unwrap()
+    }
+
+    /// One call; `Ok` is the result, `Err` the error object.
+    pub(crate) async fn call(&self, method: &str, params: Value) -> Result<Value, Value> {
+        let request = json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params });
+        let answer: Value = self.post(request.to_string()).await.json().await.unwrap();
+        assert_eq!(answer["id"], 7, "{answer}");
+        match answer.get("error") {
+            Some(error) => Err(error.clone()),
+            None => Ok(answer["result"].clone()),
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+pub(crate) async fn get(address: SocketAddr, path: &str) -> reqwest::Response {
+    reqwest::get(format!("http://{address}{path}")).await.unwrap()
+}
+
+pub(crate) fn validator(id: u8) -> ValidatorInfo {
+    ValidatorInfo {
+        id: id.into(),
+        owner: Address::repeat_byte(id),
+        signer: key(id).address(),
+        node_id: node_key(id).id(),
+        rpc_endpoint: format!("http://127.0.0.1:{id}"),
+        stake: U256::from(10),
+        weight: U256::from(10),
+        status: ValidatorStatus::Active,
+    }
+}
