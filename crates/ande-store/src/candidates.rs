@@ -34,7 +34,7 @@ impl Store {
         candidate: &Candidate,
         built_here: bool,
     ) -> Result<(), StoreError> {
-        let latest = self.heads().borrow().latest;
+        let latest = self.latest();
         if candidate.block.height() <= latest {
             tracing::debug!(height = %candidate.block.height(), "candidate of a decided height not stored");
             return Ok(());

@@ -405,11 +405,12 @@ pub(crate) async fn read_range(
     .map_err(StoreError::sql(doing))?;
     let mut total = 0u64;
     let mut end = None;
-    for (expected, row) in (first..).zip(&sizes) {
+    for (offset, row) in (0i64..).zip(&sizes) {
         let row = RowReader { table: BLOCKS, row };
         let height = row.int("height")?;
         total = total.saturating_add(row.unsigned("size")?);
-        if height != expected || (end.is_some() && total > max_bytes as u64) {
+        if Some(height) != first.checked_add(offset) || (end.is_some() && total > max_bytes as u64)
+        {
             break;
         }
         end = Some(height);

@@ -49,7 +49,8 @@ type Overlay = RwLock<HashMap<B256, Location>>;
 /// The index with its writer thread.
 #[derive(Debug)]
 pub(crate) struct TransactionIndex {
-    kv: Arc<dyn KvStore>,
+    /// Taken at the close, so that the directory is free for the next open.
+    kv: RwLock<Option<Arc<dyn KvStore>>>,
     overlay: Arc<Overlay>,
     failure: Arc<OnceLock<String>>,
     queue: Mutex<Option<mpsc::Sender<IndexedBlock>>>,
@@ -76,7 +77,7 @@ impl TransactionIndex {
                 source,
             })?;
         Ok(Self {
-            kv,
+            kv: RwLock::new(Some(kv)),
             overlay,
             failure,
             queue: Mutex::new(Some(sender)),
@@ -98,11 +99,16 @@ impl TransactionIndex {
     pub(crate) async fn add(&self, block: IndexedBlock) -> Result<(), StoreError> {
         self.overlay.write().extend(block.entries());
         let queue = self.queue.lock().clone().ok_or(StoreError::Closed)?;
-        queue.send(block).await.map_err(|_| StoreError::Closed)
+        if queue.send(block).await.is_err() {
+            self.check()?;
+            return Err(StoreError::Closed);
+        }
+        Ok(())
     }
 
     /// Where each transaction is. Blocks on the hot store.
     pub(crate) fn locate(&self, hashes: &[B256]) -> Result<Vec<Option<Location>>, StoreError> {
+        let kv = self.kv.read().clone().ok_or(StoreError::Closed)?;
         hashes
             .iter()
             .map(|hash| {
@@ -110,7 +116,7 @@ impl TransactionIndex {
                 if let Some(location) = self.overlay.read().get(hash) {
                     return Ok(Some(*location));
                 }
-                match self.kv.get(Space::Transactions, hash.as_slice()).map_err(hot)? {
+                match kv.get(Space::Transactions, hash.as_slice()).map_err(hot)? {
                     None => Ok(None),
                     Some(value) => decode_location(*hash, &value).map(Some),
                 }
@@ -126,6 +132,7 @@ impl TransactionIndex {
         {
             tracing::error!("the thread of the transaction index panicked");
         }
+        drop(self.kv.write().take());
     }
 }
 

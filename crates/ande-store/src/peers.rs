@@ -18,7 +18,12 @@ impl Store {
     ///
     /// # Errors
     /// The address is too long; the database cannot be written.
-    pub async fn put_peer(&self, node: NodeId, address: String) -> Result<(), StoreError> {
+    pub async fn put_peer(
+        &self,
+        node: NodeId,
+        address: impl Into<String> + Send,
+    ) -> Result<(), StoreError> {
+        let address = address.into();
         if address.len() > MAX_ADDRESS_BYTES {
             return Err(StoreError::TooLarge {
                 what: "a peer address",

@@ -151,10 +151,16 @@ impl Store {
         if next != *settled {
             meta::store_settled(&self.inner.writer, next).await?;
             *settled = next;
-            let latest = self.inner.heads.borrow().latest;
+            let latest = self.latest();
             self.publish_heads(latest, next);
         }
         Ok(())
+    }
+
+    /// Height of the last committed block, 0 before the first.
+    #[must_use]
+    pub fn latest(&self) -> Height {
+        self.inner.heads.borrow().latest
     }
 
     pub(crate) fn publish_heads(&self, latest: Height, settled: Settled) {
