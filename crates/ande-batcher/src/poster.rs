@@ -226,7 +226,10 @@ impl Poster {
             .await?;
         let purpose = purpose(row);
         let mut view = self.view.clone();
-        let accepted = view.wait_for(|view| view.tip.is_some_and(|tip| tip.index >= index));
+        // Gives no guard back: one that lives across the match would pin this task to its thread.
+        let accepted = async {
+            let _ = view.wait_for(|view| view.tip.is_some_and(|tip| tip.index >= index)).await;
+        };
         let outcome = tokio::select! {
             outcome = self.transactions.send(&purpose, &request) => match outcome {
                 Ok(outcome) => outcome,
@@ -237,7 +240,7 @@ impl Poster {
                 Err(error) => return Err(error.into()),
             },
             // The open transaction is replaced by the next one or refused by the contract.
-            _ = accepted => {
+            () = accepted => {
                 info!(batch = index, "batch is accepted, own transaction is not waited for");
                 return Ok(true);
             }

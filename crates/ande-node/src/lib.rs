@@ -1,1 +1,15 @@
-//! Configuration, assembly and supervision of a node
+//! One node: configuration, keys, the one `match` on the mode, supervision and shutdown.
+
+mod cli;
+pub mod config;
+mod error;
+mod keyfile;
+mod node;
+mod observe;
+mod peer_service;
+mod settlement;
+mod shutdown;
+
+pub use cli::main;
+pub use error::NodeError;
+pub use keyfile::{KeyFileError, read_node_key, read_validator_key};

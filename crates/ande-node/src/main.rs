@@ -1,1 +1,5 @@
-fn main() {}
+//! The node binary.
+
+fn main() -> std::process::ExitCode {
+    ande_node::main()
+}

@@ -7,6 +7,7 @@ use std::{
 };
 
 use alloy_primitives::{Address, B256, keccak256};
+use alloy_rlp::Encodable as _;
 use ande_consensus::{
     AppError, Application, Candidate, Evidence, Parent, StartHeight, Turn, Verdict,
 };
@@ -169,6 +170,13 @@ impl Chain {
             HeaderFault::Invalid(reason) => Verdict::Invalid(reason),
             HeaderFault::TooEarly(reason) => Verdict::Unknown(reason),
         })?;
+        let bytes = candidate.block.transactions.length();
+        if bytes > config.max_block_bytes {
+            return Err(Verdict::Invalid(format!(
+                "{bytes} bytes of transactions exceed the limit of {}",
+                config.max_block_bytes
+            )));
+        }
         self.parts
             .pool
             .check_transactions(&candidate.block.transactions)

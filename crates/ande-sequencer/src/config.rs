@@ -13,7 +13,8 @@ pub struct SequencerConfig {
     pub heartbeat: Duration,
     /// Most transactions in a block built here.
     pub max_block_transactions: usize,
-    /// Most bytes of transactions in a block built here; leaves room for header and framing.
+    /// Most bytes of RLP-encoded transactions in a block. A larger proposal is invalid, so it must
+    /// be equal on all validators: a block that no batch can hold could never be settled.
     pub max_block_bytes: usize,
     /// How far ahead of the local clock a proposal's timestamp may be before this node abstains.
     pub clock_tolerance: Duration,

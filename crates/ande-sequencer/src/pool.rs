@@ -1,6 +1,7 @@
 //! The pool as a service: signature recovery off the lock, journal, and waiting for work.
 
 use alloy_primitives::{B256, Bytes, keccak256};
+use alloy_rlp::Encodable as _;
 use ande_consensus::{PoolStatus, SubmitError};
 use ande_pool::{InsertKind, Pool, PoolError, PooledTransaction};
 use ande_store::Store;
@@ -8,13 +9,18 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
-use crate::SequencerError;
+use crate::{SequencerConfig, SequencerError};
+
+/// Largest header of an RLP list below 16 MiB.
+const RLP_LIST_HEADER: usize = 4;
 
 /// Pending transactions of this node, journaled before they are acknowledged.
 pub struct TransactionPool {
     pool: Mutex<Pool>,
     store: Store,
     l2_chain_id: u64,
+    /// Most bytes of RLP-encoded transactions in a block: a larger transaction would never leave.
+    max_block_bytes: usize,
     arrived: Notify,
 }
 
@@ -29,8 +35,18 @@ impl TransactionPool {
     ///
     /// # Errors
     /// When the journal cannot be read.
-    pub async fn open(pool: Pool, store: Store, l2_chain_id: u64) -> Result<Self, SequencerError> {
-        let service = Self { pool: Mutex::new(pool), store, l2_chain_id, arrived: Notify::new() };
+    pub async fn open(
+        pool: Pool,
+        store: Store,
+        config: &SequencerConfig,
+    ) -> Result<Self, SequencerError> {
+        let service = Self {
+            pool: Mutex::new(pool),
+            store,
+            l2_chain_id: config.l2_chain_id,
+            max_block_bytes: config.max_block_bytes,
+            arrived: Notify::new(),
+        };
         let journal = service.store.journal_load().await?;
         let hashes: Vec<B256> = journal.iter().map(keccak256).collect();
         let included = service.store.included(&hashes).await?;
@@ -55,6 +71,13 @@ impl TransactionPool {
     /// # Errors
     /// [`SubmitError`] with geth's texts.
     pub async fn admit(&self, raw: Bytes) -> Result<(B256, bool), SubmitError> {
+        let room = self.max_block_bytes.saturating_sub(RLP_LIST_HEADER);
+        if raw.length() > room {
+            let size = raw.len();
+            return Err(SubmitError::Rejected(format!(
+                "oversized data: transaction size {size}, limit {room}"
+            )));
+        }
         let hash = keccak256(&raw);
         if self.pool.lock().contains(&hash) || self.is_included(hash).await? {
             return Ok((hash, false));
@@ -95,11 +118,20 @@ impl TransactionPool {
             .map_err(refusal)
     }
 
-    /// The next transactions in block order.
+    /// The next transactions in block order, RLP-encoded at most `max_bytes` together.
     #[must_use]
     pub fn best(&self, max_transactions: usize, max_bytes: usize) -> Vec<Bytes> {
         let chosen = self.pool.lock().best(max_transactions, max_bytes);
-        chosen.iter().map(|transaction| transaction.raw().clone()).collect()
+        let mut room = max_bytes.saturating_sub(RLP_LIST_HEADER);
+        chosen
+            .iter()
+            .map(|transaction| transaction.raw().clone())
+            .take_while(|raw| {
+                let fits = room.checked_sub(raw.length());
+                room = fits.unwrap_or(0);
+                fits.is_some()
+            })
+            .collect()
     }
 
     /// Checks that all transactions of a proposed block are well-formed and signed for this chain.

@@ -1,0 +1,85 @@
+//! Command line of the node and its exit codes.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Parser;
+
+use crate::{
+    config::{self, NodeConfig, Overrides},
+    error::NodeError,
+    node,
+};
+
+/// Runs one node of a validator-set sequencer.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    about,
+    after_help = "Exit codes: 0 stopped as asked, 1 failed while running, 77 key or sign guard \
+                  refused, 78 configuration or deployment is wrong.\n\n\
+                  Every key of the file can be set by the environment: ANDE_L1__CHAIN_ID=1 sets \
+                  chain_id of [l1].\n\n\
+                  Examples:\n  \
+                  ande-node --config node.toml --check-config\n  \
+                  ande-node --config node.toml --log debug"
+)]
+struct Cli {
+    /// Configuration file
+    #[arg(long, short, value_name = "FILE", env = "ANDE_CONFIG", default_value = "node.toml")]
+    config: PathBuf,
+    /// Check configuration and keys, then exit
+    #[arg(long)]
+    check_config: bool,
+    #[command(flatten)]
+    overrides: Overrides,
+}
+
+/// Parses the command line, runs the node, and gives the exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Two TLS libraries are linked; without a choice the first connection would panic.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<(), NodeError> {
+    let config = config::load(&cli.config, &cli.overrides)?;
+    if cli.check_config {
+        return check_only(&config);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(NodeError::Runtime)?;
+    let result = runtime.block_on(node::run(config));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+    result
+}
+
+#[allow(clippy::print_stdout, reason = "the answer of --check-config belongs on standard output")]
+fn check_only(config: &NodeConfig) -> Result<(), NodeError> {
+    let keys = node::read_keys(config)?;
+    println!("configuration is usable");
+    println!("validator {}", keys.validator.address());
+    println!("node      {}", keys.node.id());
+    println!("poster    {}", keys.poster.address());
+    Ok(())
+}
+
+/// Prints an error with its causes, once.
+#[allow(clippy::print_stderr, reason = "logging may not be installed yet")]
+fn report(error: &NodeError) {
+    eprintln!("ande-node: {error}");
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        eprintln!("  caused by: {cause}");
+        source = cause.source();
+    }
+}

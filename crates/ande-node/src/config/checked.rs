@@ -1,0 +1,357 @@
+//! The configuration after one check that reports everything wrong at once.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use alloy_primitives::Address;
+use ande_l1::Finality;
+use url::Url;
+
+use super::raw::{ExecutorKind, LogFormat, Mode, RawConfig, RawFinality};
+
+/// Everything that is wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("configuration is not usable:\n  - {}", .0.join("\n  - "))]
+pub struct ConfigProblems(pub Vec<String>);
+
+/// A usable configuration.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// Ordering mode.
+    pub mode: Mode,
+    /// Directory of everything durable.
+    pub data_dir: PathBuf,
+    /// Name of the node.
+    pub name: String,
+    /// Chain id of the L2.
+    pub l2_chain_id: u64,
+    /// Time between blocks under load.
+    pub block_time: Duration,
+    /// Longest time without a block.
+    pub heartbeat: Duration,
+    /// Executor.
+    pub executor: ExecutorKind,
+    /// Key file of the validator.
+    pub validator_key: PathBuf,
+    /// Sign guard of the validator's key.
+    pub guard: PathBuf,
+    /// Key file of the node.
+    pub node_key: PathBuf,
+    /// Key file of the poster.
+    pub poster_key: Option<PathBuf>,
+    /// Settlement endpoints.
+    pub l1_urls: Vec<Url>,
+    /// Settlement chain id.
+    pub l1_chain_id: u64,
+    /// `AndeConsensus`.
+    pub consensus: Address,
+    /// `AndeSequencerCoordinator`.
+    pub coordinator: Address,
+    /// Settlement finality.
+    pub finality: Finality,
+    /// Time between settlement polls.
+    pub l1_poll_interval: Duration,
+    /// Longest wait for one settlement answer.
+    pub l1_timeout: Duration,
+    /// Consensus listener.
+    pub p2p_listen: SocketAddr,
+    /// `host:port` told to other nodes.
+    pub p2p_advertise: String,
+    /// Public HTTP listener.
+    pub rpc_listen: SocketAddr,
+    /// Public WebSocket listener.
+    pub ws_listen: SocketAddr,
+    /// Metrics and status listener.
+    pub ops_listen: SocketAddr,
+    /// Most transactions in the pool.
+    pub pool_max_transactions: usize,
+    /// Most bytes in the pool.
+    pub pool_max_bytes: usize,
+    /// Most transactions of one sender.
+    pub pool_max_per_sender: usize,
+    /// Whether this node posts batches.
+    pub batcher_enabled: bool,
+    /// Longest time between batches.
+    pub batch_interval: Duration,
+    /// Largest batch in bytes.
+    pub batch_max_bytes: usize,
+    /// Takeover delay of posting.
+    pub takeover: Duration,
+    /// Wait for a proposal in round 0.
+    pub propose_timeout: Duration,
+    /// Wait for votes in round 0.
+    pub vote_timeout: Duration,
+    /// Log filter.
+    pub log_filter: String,
+    /// Log form.
+    pub log_format: LogFormat,
+    /// Drain time.
+    pub drain: Duration,
+}
+
+/// Collects problems while values are taken out of the raw form.
+struct Checker {
+    problems: Vec<String>,
+}
+
+impl Checker {
+    fn problem(&mut self, text: String) {
+        self.problems.push(text);
+    }
+
+    fn required<T: Default>(&mut self, key: &str, value: Option<T>) -> T {
+        value.unwrap_or_else(|| {
+            self.problem(format!("{key} is required"));
+            T::default()
+        })
+    }
+
+    fn listen(&mut self, key: &str, value: &str) -> SocketAddr {
+        value.parse().unwrap_or_else(|_| {
+            self.problem(format!("{key} = \"{value}\" is not an address such as 127.0.0.1:8545"));
+            SocketAddr::from(([127, 0, 0, 1], 0))
+        })
+    }
+
+    fn address(&mut self, key: &str, value: Option<String>) -> Address {
+        let value = self.required(key, value);
+        match value.parse::<Address>() {
+            Ok(address) if !address.is_zero() => address,
+            Ok(_) | Err(_) => {
+                if !value.is_empty() {
+                    self.problem(format!("{key} = \"{value}\" is not a contract address"));
+                }
+                Address::ZERO
+            }
+        }
+    }
+
+    fn millis(&mut self, key: &str, value: u64, min: u64, max: u64) -> Duration {
+        if !(min..=max).contains(&value) {
+            self.problem(format!("{key} = {value} is outside {min} to {max}"));
+        }
+        Duration::from_millis(value)
+    }
+
+    fn count(&mut self, key: &str, value: usize, min: usize, max: usize) -> usize {
+        if !(min..=max).contains(&value) {
+            self.problem(format!("{key} = {value} is outside {min} to {max}"));
+        }
+        value
+    }
+}
+
+impl NodeConfig {
+    /// Checks a raw configuration; relative paths start at `base`.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub fn check(raw: RawConfig, base: &Path) -> Result<Self, ConfigProblems> {
+        let mut c = Checker { problems: Vec::new() };
+        let path = |path: PathBuf| base.join(path);
+
+        if raw.mode.is_none() {
+            c.problem("mode is required: \"contract\"".into());
+        }
+        if raw.name.is_empty()
+            || raw.name.len() > 64
+            || !raw.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        {
+            c.problem(format!(
+                "name = \"{}\" must be 1 to 64 letters, digits, '-', '_' or '.'",
+                raw.name
+            ));
+        }
+        let l1_urls = raw
+            .l1
+            .rpc_urls
+            .iter()
+            .filter_map(|url| match Url::parse(url) {
+                Ok(parsed) if matches!(parsed.scheme(), "http" | "https") => Some(parsed),
+                Ok(_) | Err(_) => {
+                    c.problem(format!("l1.rpc_urls: \"{url}\" is not an http(s) URL"));
+                    None
+                }
+            })
+            .collect();
+        if raw.l1.rpc_urls.is_empty() {
+            c.problem("l1.rpc_urls needs at least one endpoint".into());
+        }
+        let finality = match raw.l1.finality {
+            RawFinality::Finalized => Finality::Finalized,
+            RawFinality::Safe => Finality::Safe,
+            RawFinality::Depth(depth) => {
+                if depth > 10_000 {
+                    c.problem(format!("l1.finality depth {depth} is above 10000"));
+                }
+                Finality::Depth(depth)
+            }
+        };
+        let block_time = c.millis("chain.block_time_ms", raw.chain.block_time_ms, 50, 60_000);
+        let propose_timeout_ms = raw
+            .consensus
+            .propose_timeout_ms
+            .unwrap_or_else(|| raw.chain.block_time_ms.saturating_mul(2).max(500));
+        let vote_timeout_ms = raw
+            .consensus
+            .vote_timeout_ms
+            .unwrap_or_else(|| (raw.chain.block_time_ms / 2).clamp(100, 1_000));
+        if raw.chain.l2_chain_id == 0 {
+            c.problem("chain.l2_chain_id must not be 0".into());
+        }
+        let p2p_listen = c.listen("p2p.listen", &raw.p2p.listen);
+        let p2p_advertise = raw.p2p.advertise.clone().unwrap_or(raw.p2p.listen);
+        if !is_host_port(&p2p_advertise) {
+            c.problem(format!(
+                "p2p.advertise = \"{p2p_advertise}\" is not host:port that other nodes can reach"
+            ));
+        }
+        let validator_key = path(c.required("keys.validator", raw.keys.validator));
+        let guard =
+            raw.keys.guard.map_or_else(|| validator_key.with_added_extension("guard"), path);
+        let config = Self {
+            mode: raw.mode.unwrap_or(Mode::Contract),
+            data_dir: path(c.required("data_dir", raw.data_dir)),
+            name: raw.name,
+            l2_chain_id: raw.chain.l2_chain_id,
+            block_time,
+            heartbeat: c.millis(
+                "chain.heartbeat_ms",
+                raw.chain.heartbeat_ms,
+                raw.chain.block_time_ms,
+                3_600_000,
+            ),
+            executor: raw.chain.executor,
+            validator_key,
+            guard,
+            node_key: path(c.required("keys.node", raw.keys.node)),
+            poster_key: raw.keys.poster.map(path),
+            l1_urls,
+            l1_chain_id: c.required("l1.chain_id", raw.l1.chain_id),
+            consensus: c.address("l1.consensus", raw.l1.consensus),
+            coordinator: c.address("l1.coordinator", raw.l1.coordinator),
+            finality,
+            l1_poll_interval: c.millis("l1.poll_interval_ms", raw.l1.poll_interval_ms, 50, 600_000),
+            l1_timeout: c.millis("l1.timeout_ms", raw.l1.timeout_ms, 100, 120_000),
+            p2p_listen,
+            p2p_advertise,
+            rpc_listen: c.listen("rpc.listen", &raw.rpc.listen),
+            ws_listen: c.listen("rpc.ws_listen", &raw.rpc.ws_listen),
+            ops_listen: c.listen("ops.listen", &raw.ops.listen),
+            pool_max_transactions: c.count(
+                "pool.max_transactions",
+                raw.pool.max_transactions,
+                1,
+                10_000_000,
+            ),
+            pool_max_bytes: c.count("pool.max_bytes", raw.pool.max_bytes, 1 << 17, 1 << 34),
+            pool_max_per_sender: c.count(
+                "pool.max_per_sender",
+                raw.pool.max_per_sender,
+                1,
+                1_000_000,
+            ),
+            batcher_enabled: raw.batcher.enabled,
+            batch_interval: c.millis(
+                "batcher.interval_ms",
+                raw.batcher.interval_ms,
+                100,
+                86_400_000,
+            ),
+            batch_max_bytes: c.count(
+                "batcher.max_data_bytes",
+                raw.batcher.max_data_bytes,
+                1_000,
+                120_000,
+            ),
+            takeover: c.millis("batcher.takeover_ms", raw.batcher.takeover_ms, 100, 86_400_000),
+            propose_timeout: c.millis(
+                "consensus.propose_timeout_ms",
+                propose_timeout_ms,
+                50,
+                120_000,
+            ),
+            vote_timeout: c.millis("consensus.vote_timeout_ms", vote_timeout_ms, 20, 60_000),
+            log_filter: raw.log.filter,
+            log_format: raw.log.format,
+            drain: c.millis("shutdown.drain_ms", raw.shutdown.drain_ms, 0, 600_000),
+        };
+        if c.problems.is_empty() { Ok(config) } else { Err(ConfigProblems(c.problems)) }
+    }
+}
+
+/// Whether text is `host:port` with a port above 0 and a host that can be dialled.
+fn is_host_port(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let port_ok = port.parse::<u16>().is_ok_and(|port| port > 0);
+    let dialable = !host.is_empty() && host != "0.0.0.0" && host != "[::]";
+    let plain = host
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'[' | b']' | b':'));
+    port_ok && dialable && plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usable() -> RawConfig {
+        toml::from_str(
+            r#"
+            mode = "contract"
+            data_dir = "data"
+            [keys]
+            validator = "validator.key"
+            node = "node.key"
+            [l1]
+            rpc_urls = ["http://127.0.0.1:18545"]
+            chain_id = 31337
+            consensus = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
+            coordinator = "0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512"
+            finality = { depth = 2 }
+            [p2p]
+            listen = "127.0.0.1:30303"
+            "#,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn usable_file_is_accepted_with_paths_relative_to_it() {
+        let config = NodeConfig::check(usable(), Path::new("/etc/ande")).unwrap();
+        assert_eq!(config.data_dir, PathBuf::from("/etc/ande/data"));
+        assert_eq!(config.finality, Finality::Depth(2));
+        assert_eq!(config.p2p_advertise, "127.0.0.1:30303");
+    }
+
+    #[test]
+    fn every_problem_is_reported_at_once() {
+        let mut raw = usable();
+        raw.mode = None;
+        raw.l1.chain_id = None;
+        raw.l1.rpc_urls = vec!["ftp://x".into()];
+        raw.l1.consensus = Some("0x12".into());
+        raw.p2p.listen = "0.0.0.0:30303".into();
+        raw.chain.block_time_ms = 0;
+        let problems = NodeConfig::check(raw, Path::new(".")).unwrap_err().0;
+        for key in [
+            "mode",
+            "l1.chain_id",
+            "l1.rpc_urls",
+            "l1.consensus",
+            "p2p.advertise",
+            "chain.block_time_ms",
+        ] {
+            assert!(problems.iter().any(|p| p.contains(key)), "{key} not in {problems:?}");
+        }
+    }
+
+    #[test]
+    fn unknown_keys_are_errors() {
+        let error = toml::from_str::<RawConfig>("[chain]\nblok_time_ms = 1").unwrap_err();
+        assert!(error.to_string().contains("blok_time_ms"), "{error}");
+    }
+}

@@ -1,0 +1,296 @@
+//! The configuration as written: TOML keys, their defaults, nothing checked.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Ordering mode of the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Byzantine fault tolerant ordering by the validator set of the settlement contract.
+    Contract,
+}
+
+/// The whole file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawConfig {
+    /// Ordering mode.
+    pub mode: Option<Mode>,
+    /// Directory of everything durable. Relative paths start at the configuration file.
+    pub data_dir: Option<PathBuf>,
+    /// Name of the node in logs, metrics and the `x-ande-node` header.
+    pub name: String,
+    /// The L2 chain.
+    pub chain: RawChain,
+    /// Key files.
+    pub keys: RawKeys,
+    /// The settlement chain.
+    pub l1: RawL1,
+    /// The consensus network.
+    pub p2p: RawP2p,
+    /// Public JSON-RPC.
+    pub rpc: RawRpc,
+    /// Metrics and status.
+    pub ops: RawOps,
+    /// Transaction pool.
+    pub pool: RawPool,
+    /// Posting of batches.
+    pub batcher: RawBatcher,
+    /// Timers of the engine.
+    pub consensus: RawConsensus,
+    /// Logging.
+    pub log: RawLog,
+    /// Shutdown.
+    pub shutdown: RawShutdown,
+}
+
+impl Default for RawConfig {
+    fn default() -> Self {
+        Self {
+            mode: None,
+            data_dir: None,
+            name: "node".into(),
+            chain: RawChain::default(),
+            keys: RawKeys::default(),
+            l1: RawL1::default(),
+            p2p: RawP2p::default(),
+            rpc: RawRpc::default(),
+            ops: RawOps::default(),
+            pool: RawPool::default(),
+            batcher: RawBatcher::default(),
+            consensus: RawConsensus::default(),
+            log: RawLog::default(),
+            shutdown: RawShutdown::default(),
+        }
+    }
+}
+
+/// Which executor runs blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExecutorKind {
+    /// Orders and deduplicates signed transactions without executing them.
+    None,
+}
+
+/// `[chain]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawChain {
+    /// Chain id of the L2.
+    pub l2_chain_id: u64,
+    /// Time between blocks under load, milliseconds.
+    pub block_time_ms: u64,
+    /// Longest time without a block on an idle chain, milliseconds.
+    pub heartbeat_ms: u64,
+    /// Executor.
+    pub executor: ExecutorKind,
+}
+
+impl Default for RawChain {
+    fn default() -> Self {
+        Self {
+            l2_chain_id: 6174,
+            block_time_ms: 2_000,
+            heartbeat_ms: 10_000,
+            executor: ExecutorKind::None,
+        }
+    }
+}
+
+/// `[keys]`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawKeys {
+    /// secp256k1 key of the validator.
+    pub validator: Option<PathBuf>,
+    /// What the validator's key signed last; `<validator>.guard` when absent. Belongs to the key: it
+    /// must move with it and never be restored from a backup.
+    pub guard: Option<PathBuf>,
+    /// ed25519 key of the node.
+    pub node: Option<PathBuf>,
+    /// secp256k1 key that pays for posting; the validator's when absent.
+    pub poster: Option<PathBuf>,
+}
+
+/// When a settlement block counts as final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RawFinality {
+    /// The chain's `finalized` tag.
+    Finalized,
+    /// The chain's `safe` tag.
+    Safe,
+    /// This many blocks below the head.
+    Depth(u64),
+}
+
+/// `[l1]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawL1 {
+    /// JSON-RPC endpoints, tried in order.
+    pub rpc_urls: Vec<String>,
+    /// Chain id the endpoints must have.
+    pub chain_id: Option<u64>,
+    /// `AndeConsensus`.
+    pub consensus: Option<String>,
+    /// `AndeSequencerCoordinator`.
+    pub coordinator: Option<String>,
+    /// Finality rule.
+    pub finality: RawFinality,
+    /// Time between polls, milliseconds.
+    pub poll_interval_ms: u64,
+    /// Longest wait for one answer, milliseconds.
+    pub timeout_ms: u64,
+}
+
+impl Default for RawL1 {
+    fn default() -> Self {
+        Self {
+            rpc_urls: Vec::new(),
+            chain_id: None,
+            consensus: None,
+            coordinator: None,
+            finality: RawFinality::Finalized,
+            poll_interval_ms: 2_000,
+            timeout_ms: 5_000,
+        }
+    }
+}
+
+/// `[p2p]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawP2p {
+    /// Address the consensus network listens on.
+    pub listen: String,
+    /// `host:port` under which other nodes reach it; `listen` when absent.
+    pub advertise: Option<String>,
+}
+
+impl Default for RawP2p {
+    fn default() -> Self {
+        Self { listen: "0.0.0.0:30303".into(), advertise: None }
+    }
+}
+
+/// `[rpc]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawRpc {
+    /// HTTP listener.
+    pub listen: String,
+    /// WebSocket listener.
+    pub ws_listen: String,
+}
+
+impl Default for RawRpc {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:8545".into(), ws_listen: "127.0.0.1:8546".into() }
+    }
+}
+
+/// `[ops]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawOps {
+    /// Listener of `/metrics` and `/status`.
+    pub listen: String,
+}
+
+impl Default for RawOps {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:9090".into() }
+    }
+}
+
+/// `[pool]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawPool {
+    /// Most transactions.
+    pub max_transactions: usize,
+    /// Most bytes.
+    pub max_bytes: usize,
+    /// Most transactions of one sender.
+    pub max_per_sender: usize,
+}
+
+impl Default for RawPool {
+    fn default() -> Self {
+        Self { max_transactions: 20_000, max_bytes: 64 << 20, max_per_sender: 64 }
+    }
+}
+
+/// `[batcher]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawBatcher {
+    /// Whether this node posts when it is the proposer. It signs checkpoints either way.
+    pub enabled: bool,
+    /// Longest time between batches while there are blocks, milliseconds.
+    pub interval_ms: u64,
+    /// Largest batch in bytes of calldata.
+    pub max_data_bytes: usize,
+    /// Time after which the next validator in the schedule posts instead, milliseconds.
+    pub takeover_ms: u64,
+}
+
+impl Default for RawBatcher {
+    fn default() -> Self {
+        Self { enabled: true, interval_ms: 60_000, max_data_bytes: 100_000, takeover_ms: 30_000 }
+    }
+}
+
+/// `[consensus]`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawConsensus {
+    /// Wait for a proposal in round 0, milliseconds; twice the block time, at least 500, when absent.
+    pub propose_timeout_ms: Option<u64>,
+    /// Wait for votes in round 0, milliseconds; half the block time, 100 to 1000, when absent.
+    pub vote_timeout_ms: Option<u64>,
+}
+
+/// Form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawLog {
+    /// `tracing` filter.
+    pub filter: String,
+    /// Form.
+    pub format: LogFormat,
+}
+
+impl Default for RawLog {
+    fn default() -> Self {
+        Self { filter: "info,arc_malachitebft_network=warn".into(), format: LogFormat::Text }
+    }
+}
+
+/// `[shutdown]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawShutdown {
+    /// Time between leaving the load balancer and closing listeners, milliseconds.
+    pub drain_ms: u64,
+}
+
+impl Default for RawShutdown {
+    fn default() -> Self {
+        Self { drain_ms: 3_000 }
+    }
+}

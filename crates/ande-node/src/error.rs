@@ -1,0 +1,90 @@
+//! Why a node does not run, and the exit code that says so.
+
+use std::net::SocketAddr;
+
+use ande_consensus::EngineError;
+use ande_l1::{DeploymentError, L1Error, ReaderError, TimingError};
+use ande_sequencer::SequencerError;
+use ande_store::{GuardError, StoreError};
+
+use crate::{KeyFileError, config::ConfigError};
+
+/// Exit code of a wrong key or a refused sign guard (EX_NOPERM).
+const EXIT_KEY: u8 = 77;
+/// Exit code of a wrong configuration or deployment (EX_CONFIG).
+const EXIT_CONFIG: u8 = 78;
+
+/// Why a node does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A key file.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+    /// The sign guard.
+    #[error("the sign guard refuses this process")]
+    Guard(#[from] GuardError),
+    /// The async runtime.
+    #[error("the runtime cannot start")]
+    Runtime(#[source] std::io::Error),
+    /// Logging.
+    #[error("logging cannot start")]
+    Log(#[from] ande_telemetry::TelemetryError),
+    /// A listener.
+    #[error("cannot listen on {address} for {purpose}; is another process using it?")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What for.
+        purpose: &'static str,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// No settlement chain is configured.
+    #[error("the settlement chain cannot be used")]
+    Settlement(#[from] L1Error),
+    /// The deployment is not this node's.
+    #[error("the deployment on the settlement chain does not fit this node")]
+    Deployment(#[from] DeploymentError),
+    /// The configured times cannot work together.
+    #[error("the configured times do not fit the contract")]
+    Timing(#[from] TimingError),
+    /// The reader's data is in doubt.
+    #[error("the settlement chain contradicts what this node stored")]
+    Reader(#[from] ReaderError),
+    /// The database.
+    #[error("the database cannot be used")]
+    Store(#[from] StoreError),
+    /// The chain.
+    #[error(transparent)]
+    Sequencer(#[from] SequencerError),
+    /// The batcher.
+    #[error("the batches of this node are in doubt")]
+    Batcher(#[from] ande_batcher::BatcherError),
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A service ended that should not have.
+    #[error("{0} ended unexpectedly; see the log")]
+    Service(&'static str),
+    /// Peer-to-peer client.
+    #[error("the peer client cannot start")]
+    Peer(#[from] ande_peer::PeerError),
+}
+
+impl NodeError {
+    /// The exit code for a supervisor: 77 and 78 are not worth a restart.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::Deployment(_) | Self::Timing(_) | Self::Settlement(_) => {
+                EXIT_CONFIG
+            }
+            Self::Key(_) | Self::Guard(_) => EXIT_KEY,
+            _ => 1,
+        }
+    }
+}

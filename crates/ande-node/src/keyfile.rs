@@ -1,0 +1,162 @@
+//! Key files: read once, refused when others could have read them.
+
+use std::path::{Path, PathBuf};
+
+use ande_primitives::{KeyError, NodeKey, ValidatorKey};
+use ed25519_dalek::pkcs8::DecodePrivateKey as _;
+use zeroize::Zeroizing;
+
+/// Directories whose files are secrets mounted by a supervisor that controls access itself.
+const SECRET_MOUNT: &str = "/run/secrets";
+
+/// A key file that cannot be used; the process exits with 77.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFileError {
+    /// Not readable by us.
+    #[error("key file {path} cannot be read")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Readable by others.
+    #[error("key file {path} has mode {mode:03o}: others can read it; run: chmod 600 {path}")]
+    Permissions {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Not a key.
+    #[error("key file {path}: {expected}")]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        expected: &'static str,
+    },
+    /// A number that is no key.
+    #[error("key file {path} holds no key")]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: KeyError,
+    },
+}
+
+/// Reads a secp256k1 key: 64 hexadecimal digits.
+///
+/// # Errors
+/// [`KeyFileError`] with what to do about it.
+pub fn read_validator_key(path: &Path) -> Result<ValidatorKey, KeyFileError> {
+    let text = read(path)?;
+    let bytes = hex_key(&text).ok_or_else(|| KeyFileError::Format {
+        path: path.into(),
+        expected: "expected a secp256k1 private key as 64 hexadecimal digits",
+    })?;
+    ValidatorKey::from_bytes(&bytes)
+        .map_err(|source| KeyFileError::Key { path: path.into(), source })
+}
+
+/// Reads an ed25519 key: 64 hexadecimal digits of seed, or PKCS#8 PEM as OpenSSL writes it.
+///
+/// # Errors
+/// [`KeyFileError`] with what to do about it.
+pub fn read_node_key(path: &Path) -> Result<NodeKey, KeyFileError> {
+    let text = read(path)?;
+    if text.trim_start().starts_with("-----BEGIN") {
+        let key = ed25519_dalek::SigningKey::from_pkcs8_pem(text.trim());
+        if let Ok(key) = key {
+            return Ok(NodeKey::from_seed(&Zeroizing::new(key.to_bytes())));
+        }
+    } else if let Some(seed) = hex_key(&text) {
+        return Ok(NodeKey::from_seed(&seed));
+    }
+    Err(KeyFileError::Format {
+        path: path.into(),
+        expected: "expected an ed25519 private key as 64 hexadecimal digits or PKCS#8 PEM",
+    })
+}
+
+fn read(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
+    let failed = |source| KeyFileError::Read { path: path.into(), source };
+    check_permissions(path).map_err(failed)??;
+    std::fs::read_to_string(path).map(Zeroizing::new).map_err(failed)
+}
+
+#[cfg(unix)]
+fn check_permissions(path: &Path) -> std::io::Result<Result<(), KeyFileError>> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::metadata(path)?.permissions().mode() & 0o777;
+    let mounted = path.starts_with(SECRET_MOUNT)
+        || std::env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|dir| path.starts_with(dir));
+    if mode & 0o077 != 0 && !mounted {
+        return Ok(Err(KeyFileError::Permissions { path: path.into(), mode }));
+    }
+    Ok(Ok(()))
+}
+
+fn hex_key(text: &str) -> Option<Zeroizing<[u8; 32]>> {
+    let digits = text.trim();
+    let digits = digits.strip_prefix("0x").unwrap_or(digits);
+    let mut bytes = Zeroizing::new([0u8; 32]);
+    hex::decode_to_slice(digits, bytes.as_mut_slice()).ok()?;
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn key_file(content: &str, mode: u32) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        std::fs::write(&path, content).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        (dir, path)
+    }
+
+    #[test]
+    fn hex_keys_are_read_with_and_without_prefix() {
+        let digits = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+        for content in [digits.to_owned(), format!("0x{digits}\n")] {
+            let (_dir, path) = key_file(&content, 0o600);
+            let key = read_validator_key(&path).unwrap();
+            assert_eq!(key.address().to_string(), "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
+            assert!(read_node_key(&path).is_ok());
+        }
+    }
+
+    #[test]
+    fn openssl_pem_is_a_node_key() {
+        let pem = "-----BEGIN PRIVATE KEY-----\n\
+                   MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
+                   -----END PRIVATE KEY-----\n";
+        let (_dir, path) = key_file(pem, 0o600);
+        assert_eq!(
+            read_node_key(&path).unwrap().id().to_string(),
+            "0xd75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+        );
+    }
+
+    #[test]
+    fn a_file_readable_by_others_is_refused_with_the_remedy() {
+        let (_dir, path) = key_file(&"11".repeat(32), 0o644);
+        let error = read_validator_key(&path).unwrap_err().to_string();
+        assert!(error.contains("chmod 600"), "{error}");
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for content in ["", "zz", &"00".repeat(32), &"11".repeat(31), &"ff".repeat(32)] {
+            let (_dir, path) = key_file(content, 0o600);
+            assert!(read_validator_key(&path).is_err(), "{content}");
+        }
+    }
+}

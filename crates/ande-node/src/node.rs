@@ -1,0 +1,439 @@
+//! Puts a node together, runs it, and takes it down in order.
+
+use std::{sync::Arc, time::Duration};
+
+use ande_batcher::{Batcher, BatcherConfig, BatcherParts, CheckpointService, Ledger};
+use ande_consensus::{ConsensusSigner, OrderingEngine};
+use ande_consensus_bft::{BftConfig, BftEngine, EnginePeer};
+use ande_execution::{Executor, NoneExecutor, NoneGenesis};
+use ande_l1::{L1Config, L1Reader, TxConfig, TxManager};
+use ande_peer::{Hello, PeerAuth, PeerClient, PeerTimeouts};
+use ande_pool::{Pool, PoolLimits, UnknownNonces};
+use ande_primitives::{Domain, Height, MAX_COMMITTEE, NodeKey, ValidatorKey};
+use ande_rpc::{NodeInfo, RpcLimits, RpcServices};
+use ande_sequencer::{
+    Chain, ChainParts, Gossip, Ingress, PeerDirectory, SequencerConfig, StoreIndex, TransactionPool,
+};
+use ande_store::{ChainIdentity, GuardedSigner, Store};
+use ande_telemetry::{LogConfig, Metrics, init_tracing};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::{
+    config::{ExecutorKind, LogFormat, Mode, NodeConfig},
+    error::NodeError,
+    keyfile::{read_node_key, read_validator_key},
+    observe::{Observed, observe},
+    peer_service::PeerService,
+    settlement,
+    shutdown::Shutdown,
+};
+
+/// Version shown to clients and peers.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The keys of a node.
+pub(crate) struct Keys {
+    pub(crate) validator: ValidatorKey,
+    pub(crate) node: NodeKey,
+    pub(crate) poster: ValidatorKey,
+}
+
+/// Reads all key files.
+///
+/// # Errors
+/// The first file that cannot be used.
+pub(crate) fn read_keys(config: &NodeConfig) -> Result<Keys, NodeError> {
+    let validator = read_validator_key(&config.validator_key)?;
+    let poster = match &config.poster_key {
+        Some(path) => read_validator_key(path)?,
+        None => validator.clone(),
+    };
+    Ok(Keys { validator, node: read_node_key(&config.node_key)?, poster })
+}
+
+/// Runs a node until it is told to stop.
+///
+/// # Errors
+/// [`NodeError`], whose exit code tells a supervisor whether a restart can help.
+pub(crate) async fn run(config: NodeConfig) -> Result<(), NodeError> {
+    init_tracing(&LogConfig {
+        filter: config.log_filter.clone(),
+        format: match config.log_format {
+            LogFormat::Text => ande_telemetry::LogFormat::Text,
+            LogFormat::Json => ande_telemetry::LogFormat::Json,
+        },
+    })?;
+    let keys = read_keys(&config)?;
+    let shutdown = Shutdown::default();
+    shutdown.on_signals(config.drain).map_err(NodeError::Runtime)?;
+    info!(
+        version = VERSION,
+        name = config.name,
+        validator = %keys.validator.address(),
+        node = %keys.node.id(),
+        "starting"
+    );
+    let listeners = Listeners::bind(&config).await?;
+    let stop = shutdown.stop.clone();
+    let outcome = tokio::select! {
+        outcome = assemble(config, keys, listeners, shutdown) => outcome,
+        // Stopped before the services were up: nothing is half-done.
+        () = async { stop.cancelled().await; tokio::time::sleep(STOP_LIMIT).await } => Ok(()),
+    };
+    match &outcome {
+        Ok(()) => info!("stopped"),
+        Err(error) => error!(%error, "stopped by a failure"),
+    }
+    outcome
+}
+
+/// Longest time between the order to stop and the end of the process.
+const STOP_LIMIT: Duration = Duration::from_secs(15);
+
+/// Listeners, bound before anything else so that a taken port is the first thing told.
+struct Listeners {
+    rpc: TcpListener,
+    ws: TcpListener,
+    ops: TcpListener,
+}
+
+impl Listeners {
+    async fn bind(config: &NodeConfig) -> Result<Self, NodeError> {
+        let bind = |address, purpose| async move {
+            TcpListener::bind(address).await.map_err(|source| NodeError::Listen {
+                address,
+                purpose,
+                source,
+            })
+        };
+        Ok(Self {
+            rpc: bind(config.rpc_listen, "JSON-RPC").await?,
+            ws: bind(config.ws_listen, "WebSocket").await?,
+            ops: bind(config.ops_listen, "metrics and status").await?,
+        })
+    }
+}
+
+async fn assemble(
+    config: NodeConfig,
+    keys: Keys,
+    listeners: Listeners,
+    shutdown: Shutdown,
+) -> Result<(), NodeError> {
+    let stop = shutdown.stop.clone();
+    let metrics = Metrics::new();
+    let genesis = NoneGenesis::new(config.l2_chain_id).payload();
+    let domain = Domain::new(config.l1_chain_id, config.consensus, config.l2_chain_id);
+    let signer: Arc<dyn ConsensusSigner> =
+        Arc::new(GuardedSigner::open(keys.validator.clone(), domain.clone(), &config.guard)?);
+    let store = Store::open(
+        &config.data_dir,
+        ChainIdentity {
+            l1_chain_id: config.l1_chain_id,
+            consensus: config.consensus,
+            coordinator: config.coordinator,
+            l2_chain_id: config.l2_chain_id,
+            genesis_hash: genesis.hash(),
+        },
+    )
+    .await?;
+
+    // The settlement chain.
+    let reader = L1Reader::connect(l1_config(&config))?;
+    settlement::verify(&reader, &config, &store, genesis.hash(), &stop).await?;
+    let client = reader.client().clone();
+    let (l1, reader_task) = reader.spawn(store.clone(), stop.clone());
+
+    // Other nodes.
+    let peer_client =
+        Arc::new(PeerClient::new(keys.node.clone(), config.l2_chain_id, PeerTimeouts::default())?);
+    let directory =
+        Arc::new(PeerDirectory::new(keys.node.id(), peer_client.clone(), store.clone()));
+
+    // The chain.
+    let batches = BatcherConfig {
+        enabled: config.batcher_enabled,
+        interval: config.batch_interval,
+        max_data_bytes: config.batch_max_bytes,
+        takeover: config.takeover,
+    };
+    let sequencer = SequencerConfig {
+        heartbeat: config.heartbeat,
+        max_block_bytes: batches.max_block_transaction_bytes(MAX_COMMITTEE),
+        ..SequencerConfig::new(config.l2_chain_id)
+    };
+    let executor: Arc<dyn Executor> = match config.executor {
+        ExecutorKind::None => Arc::new(NoneExecutor::new(
+            NoneGenesis::new(config.l2_chain_id),
+            Arc::new(StoreIndex(store.clone())),
+        )),
+    };
+    let limits = PoolLimits {
+        max_transactions: config.pool_max_transactions,
+        max_bytes: config.pool_max_bytes,
+        max_per_sender: config.pool_max_per_sender,
+        ..PoolLimits::default()
+    };
+    let pool = Arc::new(
+        TransactionPool::open(
+            Pool::new(limits, Arc::new(UnknownNonces)),
+            store.clone(),
+            &sequencer,
+        )
+        .await?,
+    );
+    let gossip = Gossip::spawn(peer_client.clone(), directory.targets(), stop.clone());
+    let ingress = Arc::new(Ingress::new(pool.clone(), gossip));
+    let chain = Arc::new(
+        Chain::open(ChainParts {
+            config: sequencer,
+            signer: keys.validator.address(),
+            domain: domain.clone(),
+            store: store.clone(),
+            executor,
+            pool,
+            l1: l1.clone(),
+            metrics: metrics.clone(),
+        })
+        .await?,
+    );
+
+    // The one place that knows the modes.
+    let engine: Box<dyn OrderingEngine> = match config.mode {
+        Mode::Contract => Box::new(BftEngine::new(
+            bft_config(&config, &keys),
+            signer.clone(),
+            engine_peers(directory.addresses(), &stop),
+        )?),
+    };
+    let view = engine.view();
+
+    // Batches.
+    let ledger = Ledger::new(
+        store.clone(),
+        config.l2_chain_id,
+        genesis.hash(),
+        batches.cut_rules(),
+        keys.validator.address(),
+    );
+    let checkpoints = CheckpointService::new(ledger.clone(), signer.clone(), l1.clone());
+    let transactions = TxManager::new(
+        client,
+        store.clone(),
+        &keys.poster,
+        TxConfig { poll_interval: config.l1_poll_interval, ..TxConfig::default() },
+    );
+    let batcher = Batcher::new(
+        batches,
+        BatcherParts {
+            ledger,
+            service: checkpoints.clone(),
+            signer: signer.clone(),
+            peers: PeerClient::clone(&peer_client),
+            transactions,
+            consensus: config.consensus,
+            coordinator: config.coordinator,
+            view: l1.clone(),
+            metrics: metrics.clone(),
+        },
+    );
+
+    let rpc = RpcServices {
+        info: node_info(&config, &keys, genesis.header.clone()),
+        store: store.clone(),
+        view: view.clone(),
+        l1: l1.clone(),
+        peers: directory.book(),
+        ingress: ingress.clone(),
+        metrics: metrics.clone(),
+        engine_metrics: Some(ande_consensus_bft::export_metrics),
+        draining: shutdown.draining.clone(),
+        limits: RpcLimits::default(),
+    };
+    let peers = ande_peer::router(
+        PeerAuth::new(keys.node.clone(), config.l2_chain_id, directory.allowed()),
+        Arc::new(PeerService {
+            hello: hello(&config, &keys),
+            heads: store.heads(),
+            ingress: ingress.clone(),
+            checkpoints,
+        }),
+    );
+
+    let mut services: JoinSet<(&'static str, Result<(), NodeError>)> = JoinSet::new();
+    let observed = Observed {
+        metrics,
+        store: store.clone(),
+        view,
+        heads: store.heads(),
+        l1: l1.clone(),
+        ingress: ingress.clone(),
+    };
+    services.spawn(named("observer", done(observe(observed, stop.clone()))));
+    services.spawn(named("peer directory", done(directory.run(l1, stop.clone()))));
+    services.spawn(named("gossip", done(ingress.regossip(stop.clone()))));
+    services.spawn(named("settlement reader", reader_result(reader_task)));
+    let batcher_stop = stop.clone();
+    services.spawn(named("batcher", async move {
+        batcher.run(batcher_stop).await.map_err(NodeError::from)
+    }));
+    let (ops, ops_stop) = (rpc.clone(), stop.clone());
+    services.spawn(named("ops listener", async move {
+        ande_rpc::serve_ops(listeners.ops, ops, ops_stop).await.map_err(NodeError::Runtime)
+    }));
+    let public_stop = stop.clone();
+    services.spawn(named("public listener", async move {
+        ande_rpc::serve_public(vec![listeners.rpc, listeners.ws], rpc, peers, public_stop)
+            .await
+            .map_err(NodeError::Runtime)
+    }));
+    let engine_stop = stop.clone();
+    services.spawn(named("consensus engine", async move {
+        engine.run(chain, engine_stop).await.map_err(NodeError::from)
+    }));
+    supervise(services, &stop).await?;
+    store.close().await;
+    Ok(())
+}
+
+async fn named(
+    name: &'static str,
+    service: impl Future<Output = Result<(), NodeError>>,
+) -> (&'static str, Result<(), NodeError>) {
+    (name, service.await)
+}
+
+async fn done(service: impl Future<Output = ()>) -> Result<(), NodeError> {
+    service.await;
+    Ok(())
+}
+
+async fn reader_result(
+    task: tokio::task::JoinHandle<Result<(), ande_l1::ReaderError>>,
+) -> Result<(), NodeError> {
+    match task.await {
+        Ok(result) => result.map_err(NodeError::from),
+        Err(_) => Err(NodeError::Service("settlement reader")),
+    }
+}
+
+/// Waits for all services. One that ends before the order to stop takes the node down.
+async fn supervise(
+    mut services: JoinSet<(&'static str, Result<(), NodeError>)>,
+    stop: &CancellationToken,
+) -> Result<(), NodeError> {
+    let mut failure = None;
+    while let Some(joined) = services.join_next().await {
+        let asked = stop.is_cancelled();
+        let problem = match joined {
+            Ok((_, Ok(()))) if asked => None,
+            Ok((name, Ok(()))) => Some(NodeError::Service(name)),
+            Ok((name, Err(error))) => {
+                error!(service = name, %error, "service failed");
+                Some(error)
+            }
+            Err(panic) => {
+                error!(%panic, "a service panicked");
+                Some(NodeError::Service("a service"))
+            }
+        };
+        if let Some(problem) = problem {
+            stop.cancel();
+            failure.get_or_insert(problem);
+        }
+    }
+    failure.map_or(Ok(()), Err)
+}
+
+fn l1_config(config: &NodeConfig) -> L1Config {
+    L1Config {
+        rpc_urls: config.l1_urls.clone(),
+        chain_id: config.l1_chain_id,
+        consensus: config.consensus,
+        coordinator: config.coordinator,
+        finality: config.finality,
+        poll_interval: config.l1_poll_interval,
+        timeout: config.l1_timeout,
+    }
+}
+
+fn bft_config(config: &NodeConfig, keys: &Keys) -> BftConfig {
+    BftConfig {
+        propose_timeout: config.propose_timeout,
+        propose_delta: config.propose_timeout / 4,
+        vote_timeout: config.vote_timeout,
+        vote_delta: config.vote_timeout / 2,
+        ..BftConfig::new(
+            config.data_dir.join("engine"),
+            config.p2p_listen,
+            keys.node.clone(),
+            config.name.clone(),
+            config.l2_chain_id,
+            config.block_time,
+        )
+    }
+}
+
+/// The directory's addresses in the engine's words.
+fn engine_peers(
+    mut addresses: watch::Receiver<Vec<ande_sequencer::PeerAddress>>,
+    stop: &CancellationToken,
+) -> watch::Receiver<Vec<EnginePeer>> {
+    let convert = |addresses: &[ande_sequencer::PeerAddress]| -> Vec<EnginePeer> {
+        addresses
+            .iter()
+            .map(|peer| EnginePeer { node_id: peer.node_id, address: peer.address.clone() })
+            .collect()
+    };
+    let (sender, receiver) = watch::channel(convert(&addresses.borrow_and_update()));
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = addresses.changed() => if changed.is_err() { return },
+            }
+            let converted = convert(&addresses.borrow_and_update());
+            sender.send_replace(converted);
+        }
+    });
+    receiver
+}
+
+fn node_info(config: &NodeConfig, keys: &Keys, genesis: alloy_primitives::Bytes) -> NodeInfo {
+    NodeInfo {
+        name: config.name.clone(),
+        version: VERSION,
+        git_sha: option_env!("ANDE_GIT_SHA").unwrap_or("unknown"),
+        mode: match config.mode {
+            Mode::Contract => "contract",
+        },
+        executor: match config.executor {
+            ExecutorKind::None => "none".into(),
+        },
+        node_id: keys.node.id(),
+        signer: Some(keys.validator.address()),
+        l1_chain_id: config.l1_chain_id,
+        consensus: config.consensus,
+        coordinator: config.coordinator,
+        l2_chain_id: config.l2_chain_id,
+        genesis,
+        block_time: config.block_time,
+        batcher_enabled: config.batcher_enabled,
+        pool_capacity: config.pool_max_transactions,
+    }
+}
+
+fn hello(config: &NodeConfig, keys: &Keys) -> Hello {
+    Hello {
+        name: config.name.clone(),
+        node_id: keys.node.id(),
+        signer: Some(keys.validator.address()),
+        p2p_address: config.p2p_advertise.clone(),
+        version: VERSION.into(),
+        l2_chain_id: config.l2_chain_id,
+        height: Height(0),
+    }
+}

@@ -1,0 +1,100 @@
+//! Moves the gauges that mirror state: engine view, heads, settlement view, pool.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use ande_consensus::{EnginePhase, Heads, TransactionIngress, View};
+use ande_l1::L1View;
+use ande_primitives::Epoch;
+use ande_store::Store;
+use ande_telemetry::Metrics;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+const INTERVAL: Duration = Duration::from_millis(500);
+
+/// What is observed.
+pub(crate) struct Observed {
+    pub(crate) metrics: Metrics,
+    pub(crate) store: Store,
+    pub(crate) view: watch::Receiver<View>,
+    pub(crate) heads: watch::Receiver<Heads>,
+    pub(crate) l1: watch::Receiver<L1View>,
+    pub(crate) ingress: Arc<dyn TransactionIngress>,
+}
+
+/// Runs until `shutdown`.
+pub(crate) async fn observe(observed: Observed, shutdown: CancellationToken) {
+    let started = Instant::now();
+    let mut timeouts = 0;
+    loop {
+        observed.once(started, &mut timeouts).await;
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(INTERVAL) => {}
+        }
+    }
+}
+
+impl Observed {
+    async fn once(&self, started: Instant, timeouts: &mut u64) {
+        let metrics = &self.metrics;
+        let view = self.view.borrow().clone();
+        let heads = *self.heads.borrow();
+        self.engine(&view, timeouts);
+        self.committee(view.epoch, &view, heads).await;
+
+        for (label, height) in
+            [("latest", heads.latest), ("safe", heads.safe), ("finalized", heads.finalized)]
+        {
+            metrics.chain_head.set(&ande_telemetry::HeadLabels::new(label), height.0);
+        }
+        metrics.chain_block_height.set(heads.latest.0);
+
+        let pool = self.ingress.status();
+        metrics.evm_txpool_pending.set(pool.pending as u64);
+        metrics.evm_txpool_queued.set(pool.queued as u64);
+        metrics.pool_bytes.set(pool.bytes as u64);
+
+        self.settlement();
+        metrics.uptime_ms.set(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
+    }
+
+    fn engine(&self, view: &View, timeouts: &mut u64) {
+        let metrics = &self.metrics;
+        metrics.consensus_is_proposer.set_flag(view.is_proposer);
+        metrics.leader_is_leader.set_flag(view.is_proposer);
+        metrics.consensus_is_validator.set_flag(view.is_validator);
+        metrics.consensus_epoch.set(view.epoch.0);
+        metrics.epoch_idx.set(view.epoch.0);
+        metrics.consensus_round.set(u64::from(view.round.0));
+        metrics.consensus_halted.set_flag(matches!(view.phase, EnginePhase::Halted(_)));
+        metrics.consensus_waiting_for_set.set_flag(view.phase == EnginePhase::WaitingForSet);
+        metrics.p2p_peers.set(view.peers.len() as u64);
+        metrics.consensus_timeout_events.inc_by(view.timeouts.saturating_sub(*timeouts));
+        *timeouts = view.timeouts;
+    }
+
+    async fn committee(&self, epoch: Epoch, view: &View, heads: Heads) {
+        let Ok(Some(set)) = self.store.set(epoch).await else { return };
+        let metrics = &self.metrics;
+        metrics.consensus_active_validators.set(set.committee.size() as u64);
+        metrics.consensus_fault_tolerance.set(set.committee.fault_tolerance(set.quorum) as u64);
+        let proposer = view.proposer.and_then(|signer| set.committee.get(signer));
+        metrics.consensus_current_proposer.set(proposer.map_or(0, |member| u64::from(member.id)));
+        metrics.consensus_rotation_count.set(set.rules.window_of(heads.latest).0);
+    }
+
+    fn settlement(&self) {
+        let metrics = &self.metrics;
+        let l1 = self.l1.borrow();
+        metrics.l1_up.set_flag(l1.error.is_none() && l1.last_ok.is_some());
+        metrics.l1_latest_block.set(l1.latest);
+        metrics.l1_final_block.set(l1.final_block);
+        if let Some(last) = l1.last_ok {
+            metrics.l1_view_age.set(last.elapsed().as_secs_f64());
+        }
+    }
+}

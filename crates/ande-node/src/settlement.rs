@@ -1,0 +1,104 @@
+//! Checks of the deployment on the settlement chain before the node takes part.
+
+use std::time::Duration;
+
+use alloy_primitives::B256;
+use ande_l1::{DeploymentError, Finality, L1Error, L1Reader, Timing, check_timing};
+use ande_store::Store;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{config::NodeConfig, error::NodeError};
+
+/// Pause between attempts while the settlement chain cannot be reached.
+const RETRY: Duration = Duration::from_secs(2);
+/// Attempts of a node that already has validator sets: it goes on from them without the chain.
+const ATTEMPTS_WITH_SETS: u32 = 2;
+/// Blocks over which the settlement chain's block time is measured.
+const SAMPLE: u64 = 16;
+
+/// Refuses a wrong settlement chain, wrong contracts, and times that would stop the chain at every
+/// epoch. While the chain is unreachable a fresh node waits for it; one that has validator sets of
+/// this deployment goes on with them.
+///
+/// # Errors
+/// What is wrong with the deployment.
+pub(crate) async fn verify(
+    reader: &L1Reader,
+    config: &NodeConfig,
+    store: &Store,
+    genesis_hash: B256,
+    stop: &CancellationToken,
+) -> Result<(), NodeError> {
+    let has_sets = store.last_set().await?.is_some();
+    let mut attempt = 0u32;
+    loop {
+        attempt = attempt.saturating_add(1);
+        match verify_once(reader, config, genesis_hash).await {
+            Ok(()) => return Ok(()),
+            Err(NodeError::Deployment(DeploymentError::L1(error))) if error.is_transient() => {
+                warn!(attempt, %error, "the settlement chain cannot be reached");
+                if has_sets && attempt >= ATTEMPTS_WITH_SETS {
+                    warn!("going on with the stored validator sets; the chain will be read later");
+                    return Ok(());
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(RETRY) => {}
+        }
+    }
+}
+
+async fn verify_once(
+    reader: &L1Reader,
+    config: &NodeConfig,
+    genesis_hash: B256,
+) -> Result<(), NodeError> {
+    let contract = reader.check_deployment(config.l2_chain_id, genesis_hash).await?;
+    let timing = measure(reader, config).await.map_err(DeploymentError::L1)?;
+    check_timing(&contract.rules, &timing)?;
+    info!(
+        consensus = %config.consensus,
+        coordinator = %config.coordinator,
+        epoch_blocks = contract.rules.epoch_length(),
+        l1_block_ms = timing.l1_block_time.as_millis() as u64,
+        l1_final_depth = timing.l1_final_depth,
+        "deployment checked"
+    );
+    Ok(())
+}
+
+/// The settlement chain's block time and finality depth, as they are now.
+async fn measure(reader: &L1Reader, config: &NodeConfig) -> Result<Timing, L1Error> {
+    let client = reader.client();
+    let latest = client.latest_number().await?;
+    let newest = required(client.block(latest.into()).await?, latest)?;
+    let first = latest.saturating_sub(SAMPLE);
+    let oldest = required(client.block(first.into()).await?, first)?;
+    let blocks = latest.saturating_sub(first).max(1);
+    let seconds = newest.timestamp.saturating_sub(oldest.timestamp);
+    let final_depth = match config.finality {
+        Finality::Depth(depth) => depth,
+        Finality::Finalized | Finality::Safe => {
+            let tag = match config.finality {
+                Finality::Safe => alloy::eips::BlockNumberOrTag::Safe,
+                _ => alloy::eips::BlockNumberOrTag::Finalized,
+            };
+            client.block(tag).await?.map_or(0, |block| latest.saturating_sub(block.number))
+        }
+    };
+    Ok(Timing {
+        block_time: config.block_time,
+        batch_interval: config.batch_interval,
+        l1_block_time: Duration::from_millis(seconds.saturating_mul(1_000) / blocks),
+        l1_final_depth: final_depth,
+        poll_interval: config.l1_poll_interval,
+    })
+}
+
+fn required(block: Option<ande_l1::L1Block>, number: u64) -> Result<ande_l1::L1Block, L1Error> {
+    block.ok_or_else(|| L1Error::UnknownBlock(number.to_string()))
+}
