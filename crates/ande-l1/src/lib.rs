@@ -14,6 +14,8 @@ mod error;
 mod failpoint;
 mod reader;
 mod sets;
+#[cfg(feature = "test-support")]
+pub mod test_support;
 mod timing;
 mod tx;
 mod view;

@@ -1,0 +1,375 @@
+//! The transaction manager on a real chain: crashes, dropped, stuck, foreign and reorganised
+//! transactions.
+
+mod common;
+
+use std::time::Duration;
+
+use alloy::{
+    primitives::{Address, Bytes, U256},
+    sol_types::SolCall as _,
+};
+use ande_contracts::{AndeToken, ContractError};
+use ande_l1::{
+    FeePolicy, TxConfig, TxError, TxManager, TxRequest, TxStatus,
+    test_support::{Plan, TestL1, TestValidator, eventually},
+};
+use ande_store::{L1TxState, Store};
+
+const PLAN: Plan = Plan { rotation: 10, windows: 3, min_validators: 1 };
+
+struct Setup {
+    l1: TestL1,
+    store: Store,
+    sender: TestValidator,
+    _dir: tempfile::TempDir,
+}
+
+impl Setup {
+    async fn new() -> Self {
+        let l1 = TestL1::start(PLAN).await;
+        let dir = tempfile::tempdir().unwrap();
+        let store = common::store(&l1, dir.path()).await;
+        let sender = common::validators(1).remove(0);
+        l1.fund(sender.key.address()).await;
+        Self { l1, store, sender, _dir: dir }
+    }
+
+    /// A manager as after a start of the process.
+    fn manager(&self, config: TxConfig) -> TxManager {
+        TxManager::new(self.l1.client(), self.store.clone(), &self.sender.key, config)
+    }
+
+    /// A call that always succeeds and leaves a trace.
+    fn approve(&self, amount: u64) -> TxRequest {
+        let call = AndeToken::approveCall { spender: self.l1.consensus, value: U256::from(amount) };
+        TxRequest { to: self.l1.token, input: call.abi_encode().into(), gas_limit: None }
+    }
+
+    async fn allowance(&self) -> u64 {
+        let call = AndeToken::allowanceCall {
+            owner: self.sender.key.address(),
+            spender: self.l1.consensus,
+        };
+        let at = alloy::eips::BlockId::latest();
+        self.l1.client().call(self.l1.token, &call, at).await.unwrap().to()
+    }
+
+    async fn used_nonces(&self) -> u64 {
+        self.l1.client().mined_nonce(self.sender.key.address()).await.unwrap()
+    }
+}
+
+/// Everything quick, so that a test takes seconds.
+fn quick() -> TxConfig {
+    TxConfig {
+        confirmations: 1,
+        poll_interval: Duration::from_millis(30),
+        rebroadcast_after: Duration::from_millis(400),
+        resubmit_after: Duration::from_secs(60),
+        send_timeout: Duration::from_secs(20),
+        fees: FeePolicy::default(),
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_is_journaled_mined_and_final() {
+    let setup = Setup::new().await;
+    let manager = setup.manager(quick());
+    let outcome = manager.send("first", &setup.approve(1)).await.unwrap();
+    assert_eq!((outcome.nonce, &outcome.status), (0, &TxStatus::Succeeded));
+    assert_eq!(setup.allowance().await, 1);
+    let row = setup.store.l1_tx_by_hash(outcome.hash).await.unwrap().unwrap();
+    assert_eq!(row.state, L1TxState::Mined { block: outcome.block });
+
+    // The same purpose and content again is the same transaction, also after a restart.
+    let again = setup.manager(quick()).send("first", &setup.approve(1)).await.unwrap();
+    assert_eq!(again, outcome);
+    assert_eq!(setup.used_nonces().await, 1);
+    let second = manager.send("second", &setup.approve(2)).await.unwrap();
+    assert_eq!(second.nonce, 1);
+
+    manager.reconcile(outcome.block).await.unwrap();
+    let state = async |hash| setup.store.l1_tx_by_hash(hash).await.unwrap().unwrap().state;
+    assert_eq!(state(outcome.hash).await, L1TxState::Final);
+    assert_eq!(state(second.hash).await, L1TxState::Mined { block: second.block });
+}
+
+#[tokio::test]
+async fn depth_is_waited_for() {
+    let setup = Setup::new().await;
+    let manager = setup.manager(TxConfig { confirmations: 3, ..quick() });
+    let request = setup.approve(1);
+    let send = manager.send("deep", &request);
+    tokio::pin!(send);
+    tokio::select! {
+        _ = &mut send => panic!("one block is not deep enough"),
+        () = async {
+            eventually("in a block", async || (setup.used_nonces().await == 1).then_some(())).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        } => {}
+    }
+    setup.l1.mine(2).await;
+    assert_eq!(send.await.unwrap().status, TxStatus::Succeeded);
+}
+
+#[tokio::test]
+async fn a_crash_between_journal_and_broadcast_repeats_nothing() {
+    let setup = Setup::new().await;
+    // The estimate and the nonce are answered, then the chain freezes: the row is there, nothing
+    // arrived.
+    setup.l1.automine(false).await;
+    let manager = setup.manager(quick());
+    let request = setup.approve(7);
+    {
+        let send = manager.send("crash", &request);
+        tokio::pin!(send);
+        let rows = async || setup.store.l1_txs_for("crash").await.unwrap();
+        tokio::select! {
+            _ = &mut send => panic!("nothing is mined"),
+            () = eventually("journaled", async || (!rows().await.is_empty()).then_some(())) => {}
+        }
+    }
+    let rows = setup.store.l1_txs_for("crash").await.unwrap();
+    assert_eq!(rows.len(), 1);
+    // Whether it arrived or not: gone from the pool, as after a crash before the broadcast.
+    setup.l1.rpc("anvil_dropTransaction", (rows[0].hash,)).await;
+    setup.l1.automine(true).await;
+    let outcome = setup.manager(quick()).send("crash", &request).await.unwrap();
+    assert_eq!(outcome.hash, rows[0].hash, "the journaled transaction itself went on");
+    assert_eq!(setup.used_nonces().await, 1);
+    assert_eq!(setup.allowance().await, 7);
+}
+
+#[tokio::test]
+async fn a_crash_after_the_broadcast_repeats_nothing() {
+    let setup = Setup::new().await;
+    setup.l1.automine(false).await;
+    let request = setup.approve(8);
+    {
+        let manager = setup.manager(quick());
+        let send = manager.send("crash", &request);
+        tokio::pin!(send);
+        let is_broadcast = async || {
+            let rows = setup.store.l1_txs_for("crash").await.unwrap();
+            rows.first().filter(|row| row.state == L1TxState::Broadcast).map(|_| ())
+        };
+        tokio::select! {
+            _ = &mut send => panic!("nothing is mined"),
+            () = eventually("broadcast", is_broadcast) => {}
+        }
+    }
+    // The new process offers the same bytes: "already known" is success.
+    let manager = setup.manager(quick());
+    manager.reconcile(0).await.unwrap();
+    setup.l1.automine(true).await;
+    setup.l1.mine(1).await;
+    let outcome = manager.send("crash", &request).await.unwrap();
+    assert_eq!(setup.store.l1_txs_for("crash").await.unwrap().len(), 1);
+    assert_eq!((outcome.nonce, setup.used_nonces().await), (0, 1));
+}
+
+#[tokio::test]
+async fn a_dropped_transaction_is_sent_again() {
+    let setup = Setup::new().await;
+    setup.l1.automine(false).await;
+    let manager = setup.manager(quick());
+    let request = setup.approve(3);
+    let send = manager.send("dropped", &request);
+    tokio::pin!(send);
+    let drop_it = async {
+        let row = eventually("broadcast", async || {
+            let rows = setup.store.l1_txs_for("dropped").await.unwrap();
+            rows.into_iter().find(|row| row.state == L1TxState::Broadcast)
+        })
+        .await;
+        setup.l1.rpc("anvil_dropTransaction", (row.hash,)).await;
+        setup.l1.automine(true).await;
+        std::future::pending::<()>().await;
+    };
+    let outcome = tokio::select! {
+        outcome = &mut send => outcome.unwrap(),
+        () = drop_it => unreachable!(),
+    };
+    assert_eq!(outcome.status, TxStatus::Succeeded);
+    assert_eq!(setup.used_nonces().await, 1);
+}
+
+#[tokio::test]
+async fn a_stuck_transaction_is_replaced_with_a_tenth_more() {
+    let setup = Setup::new().await;
+    setup.l1.automine(false).await;
+    let config = TxConfig { resubmit_after: Duration::from_millis(300), ..quick() };
+    let manager = setup.manager(config);
+    let request = setup.approve(4);
+    let send = manager.send("stuck", &request);
+    tokio::pin!(send);
+    let mine = async {
+        let rows = async || setup.store.l1_txs_for("stuck").await.unwrap();
+        eventually("replaced twice", async || (rows().await.len() >= 3).then_some(())).await;
+        setup.l1.mine(1).await;
+        std::future::pending::<()>().await;
+    };
+    let outcome = tokio::select! {
+        outcome = &mut send => outcome.unwrap(),
+        () = mine => unreachable!(),
+    };
+    assert_eq!((outcome.nonce, setup.used_nonces().await), (0, 1));
+    let rows = setup.store.l1_txs_for("stuck").await.unwrap();
+    assert!(rows.iter().all(|row| row.nonce == 0));
+    // A final block settles who won.
+    manager.reconcile(outcome.block).await.unwrap();
+    let rows = setup.store.l1_txs_for("stuck").await.unwrap();
+    assert_eq!(rows.iter().filter(|row| row.state == L1TxState::Final).count(), 1);
+    assert_eq!(
+        rows.iter().filter(|row| row.state == L1TxState::Replaced).count(),
+        rows.len() - 1,
+        "{rows:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_open_nonce_is_used_for_the_next_purpose() {
+    let setup = Setup::new().await;
+    setup.l1.automine(false).await;
+    let manager = setup.manager(quick());
+    let old = setup.approve(5);
+    {
+        let send = manager.send("old", &old);
+        tokio::pin!(send);
+        let is_broadcast = async || {
+            let rows = setup.store.l1_txs_for("old").await.unwrap();
+            rows.first().filter(|row| row.state == L1TxState::Broadcast).map(|_| ())
+        };
+        tokio::select! {
+            _ = &mut send => panic!("nothing is mined"),
+            () = eventually("broadcast", is_broadcast) => {}
+        }
+    }
+    let request = setup.approve(6);
+    let send = manager.send("new", &request);
+    tokio::pin!(send);
+    let mine = async {
+        eventually("replaced", async || {
+            let rows = setup.store.l1_txs_for("new").await.unwrap();
+            rows.into_iter().find(|row| row.state == L1TxState::Broadcast)
+        })
+        .await;
+        setup.l1.mine(1).await;
+        std::future::pending::<()>().await;
+    };
+    let outcome = tokio::select! {
+        outcome = &mut send => outcome.unwrap(),
+        () = mine => unreachable!(),
+    };
+    assert_eq!((outcome.nonce, setup.used_nonces().await), (0, 1), "the old one was replaced");
+    assert_eq!(setup.allowance().await, 6);
+}
+
+#[tokio::test]
+async fn a_foreign_transaction_costs_a_nonce_and_nothing_else() {
+    let setup = Setup::new().await;
+    setup.l1.automine(false).await;
+    let manager = setup.manager(quick());
+    let request = setup.approve(9);
+    let send = manager.send("mine", &request);
+    tokio::pin!(send);
+    let disturb = async {
+        let row = eventually("broadcast", async || {
+            let rows = setup.store.l1_txs_for("mine").await.unwrap();
+            rows.into_iter().find(|row| row.state == L1TxState::Broadcast)
+        })
+        .await;
+        setup.l1.rpc("anvil_dropTransaction", (row.hash,)).await;
+        let foreign = setup.l1.provider(&setup.sender.key);
+        let transfer = AndeToken::new(setup.l1.token, foreign);
+        let _ = transfer.approve(Address::repeat_byte(1), U256::from(1)).nonce(0).send().await;
+        setup.l1.automine(true).await;
+        setup.l1.mine(1).await;
+        std::future::pending::<()>().await;
+    };
+    let outcome = tokio::select! {
+        outcome = &mut send => outcome.unwrap(),
+        () = disturb => unreachable!(),
+    };
+    assert_eq!((outcome.nonce, setup.used_nonces().await), (1, 2));
+    assert_eq!(setup.allowance().await, 9);
+}
+
+#[tokio::test]
+async fn a_reorganised_transaction_comes_back() {
+    let setup = Setup::new().await;
+    let manager = setup.manager(quick());
+    let outcome = manager.send("lost", &setup.approve(10)).await.unwrap();
+    setup.l1.mine(1).await;
+    let none: [(); 0] = [];
+    setup.l1.rpc("anvil_reorg", (2u64, none)).await;
+    setup.l1.rpc("anvil_dropTransaction", (outcome.hash,)).await;
+    assert_eq!(setup.allowance().await, 0, "the reorganisation took it away");
+    manager.reconcile(0).await.unwrap();
+    eventually("back in a block", async || (setup.allowance().await == 10).then_some(())).await;
+    manager.reconcile(0).await.unwrap();
+    let rows = setup.store.l1_txs_for("lost").await.unwrap();
+    assert!(matches!(rows[0].state, L1TxState::Mined { .. }), "{rows:?}");
+    assert_eq!((rows.len(), setup.used_nonces().await), (1, 1));
+}
+
+#[tokio::test]
+async fn refusals_are_typed_and_cost_nothing() {
+    let setup = Setup::new().await;
+    let manager = setup.manager(quick());
+    let call = AndeToken::transferCall { to: setup.l1.consensus, value: U256::from(1) };
+    let request =
+        TxRequest { to: setup.l1.token, input: call.abi_encode().into(), gas_limit: None };
+    match manager.send("refused", &request).await {
+        Err(TxError::WouldRevert(reverted)) => {
+            assert!(matches!(reverted.error, Some(ContractError::ERC20InsufficientBalance(_))));
+        }
+        other => panic!("{other:?}"),
+    }
+    // With a gas limit nothing is estimated: it is mined and its reason found out afterwards.
+    let request = TxRequest { gas_limit: Some(100_000), ..request };
+    let outcome = manager.send("refused", &request).await.unwrap();
+    assert!(
+        matches!(&outcome.status, TxStatus::Reverted(Some(reason)) if reason.error.is_some()),
+        "{outcome:?}"
+    );
+    let poor = TestValidator::new(200, "http://h");
+    let manager = TxManager::new(setup.l1.client(), setup.store.clone(), &poor.key, quick());
+    let request = TxRequest {
+        to: setup.l1.token,
+        input: Bytes::from_static(&[0; 4]),
+        gas_limit: Some(100_000),
+    };
+    match manager.send("poor", &request).await {
+        Err(TxError::InsufficientFunds { address, .. }) => assert_eq!(address, poor.key.address()),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(setup.store.l1_txs_for("poor").await.unwrap()[0].state, L1TxState::Dropped);
+    let config = TxConfig { fees: FeePolicy { min_tip: 1, max_fee: 10 }, ..quick() };
+    let stingy = setup.manager(config).send("stingy", &setup.approve(1)).await;
+    assert!(matches!(stingy, Err(TxError::FeeLimit { limit: 10, .. })), "{stingy:?}");
+}
+
+#[tokio::test]
+async fn an_outage_is_waited_out() {
+    let mut setup = Setup::new().await;
+    setup.l1.automine(false).await;
+    let manager = setup.manager(quick());
+    let request = setup.approve(11);
+    let task = tokio::spawn({
+        let manager = manager.clone();
+        let request = request.clone();
+        async move { manager.send("outage", &request).await }
+    });
+    eventually("broadcast", async || {
+        let rows = setup.store.l1_txs_for("outage").await.unwrap();
+        rows.into_iter().find(|row| row.state == L1TxState::Broadcast)
+    })
+    .await;
+    // The pool is not part of anvil's state: the transaction is gone after the restart.
+    setup.l1.anvil.restart().await;
+    let outcome = task.await.unwrap().unwrap();
+    assert_eq!((outcome.nonce, setup.used_nonces().await), (0, 1));
+    assert_eq!(setup.allowance().await, 11);
+}
