@@ -270,6 +270,7 @@ async fn assemble(
         heads: store.heads(),
         l1: l1.clone(),
         ingress: ingress.clone(),
+        peer_client,
     };
     services.spawn(named("observer", done(observe(observed, stop.clone()))));
     services.spawn(named("peer directory", done(directory.run(l1, stop.clone()))));

@@ -7,6 +7,7 @@ use std::{
 
 use ande_consensus::{EnginePhase, Heads, TransactionIngress, View};
 use ande_l1::L1View;
+use ande_peer::PeerClient;
 use ande_primitives::Epoch;
 use ande_store::Store;
 use ande_telemetry::Metrics;
@@ -23,6 +24,7 @@ pub(crate) struct Observed {
     pub(crate) heads: watch::Receiver<Heads>,
     pub(crate) l1: watch::Receiver<L1View>,
     pub(crate) ingress: Arc<dyn TransactionIngress>,
+    pub(crate) peer_client: Arc<PeerClient>,
 }
 
 /// Runs until `shutdown`.
@@ -57,6 +59,9 @@ impl Observed {
         metrics.evm_txpool_pending.set(pool.pending as u64);
         metrics.evm_txpool_queued.set(pool.queued as u64);
         metrics.pool_bytes.set(pool.bytes as u64);
+        let forwarded = self.peer_client.transactions_sent();
+        metrics.tx_forwarded.raise_to(forwarded);
+        metrics.tx_forwarded_gauge.set(forwarded);
 
         self.settlement();
         metrics.uptime_ms.set(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));

@@ -1,6 +1,12 @@
 //! The asking side.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use alloy_primitives::Bytes;
 use ande_primitives::{Canonical, NodeId, NodeKey, Signature};
@@ -68,6 +74,7 @@ pub struct PeerClient {
     l2_chain_id: u64,
     timeouts: PeerTimeouts,
     http: reqwest::Client,
+    sent: Arc<AtomicU64>,
 }
 
 impl PeerClient {
@@ -86,13 +93,19 @@ impl PeerClient {
             .no_proxy()
             .build()
             .map_err(PeerError::Setup)?;
-        Ok(Self { key, l2_chain_id, timeouts, http })
+        Ok(Self { key, l2_chain_id, timeouts, http, sent: Arc::default() })
     }
 
     /// Identity of this client.
     #[must_use]
     pub fn node_id(&self) -> NodeId {
         self.key.id()
+    }
+
+    /// Transactions that peers took from this client and its clones, once per peer.
+    #[must_use]
+    pub fn transactions_sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
     }
 
     /// Asks `url` who it is and requires the answer to be signed by `expected`.
@@ -143,6 +156,7 @@ impl PeerClient {
             let (now, later) = rest.split_at(message_length(rest));
             let body = TransactionList(now.to_vec()).to_canonical();
             self.post(peer, PATH_TRANSACTIONS, body, self.timeouts.request).await?;
+            self.sent.fetch_add(now.len() as u64, Ordering::Relaxed);
             rest = later;
         }
         Ok(())

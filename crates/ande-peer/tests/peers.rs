@@ -203,6 +203,7 @@ async fn peers_introduce_themselves_exchange_transactions_and_signatures() {
 
     let list: Vec<Bytes> = (0..5000u32).map(|n| Bytes::from(n.to_be_bytes().to_vec())).collect();
     peer.send_transactions(&server.target, &list).await.unwrap();
+    assert_eq!(peer.transactions_sent(), 5000);
     let taken = server.node.taken.lock().unwrap().clone();
     assert!(taken.len() > 1, "more than one message");
     assert!(taken.iter().all(|(from, _)| *from == key(2).id()));

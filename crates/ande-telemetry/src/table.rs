@@ -151,7 +151,7 @@ metrics! {
     tx_rejected: Counter = "l2_tx_rejected_total", "transactions",
         "Transactions of clients refused by this node";
     tx_forwarded: Counter = "l2_tx_forwarded_total", "transactions",
-        "Transactions of clients handed to other validators";
+        "Transactions that other validators took from this node, once per validator";
     tx_forwarded_gauge: Gauge = "l2_tx_forwarded", "transactions",
         "Same as l2_tx_forwarded_total under its older name";
 
