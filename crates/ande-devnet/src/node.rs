@@ -35,6 +35,8 @@ pub struct NodeSettings {
     pub l1_poll_interval: Duration,
     /// Time in which a stopping node drains.
     pub drain: Duration,
+    /// Wait for a proposal in round 0; none for the node's default.
+    pub propose_timeout: Option<Duration>,
     /// Log filter.
     pub log: String,
 }
@@ -207,12 +209,15 @@ listen = "127.0.0.1:{ops}"
 interval_ms = {batch}
 takeover_ms = {takeover}
 
-[log]
+{consensus_section}[log]
 filter = "{log}"
 
 [shutdown]
 drain_ms = {drain}
 "#,
+            consensus_section = settings.propose_timeout.map_or_else(String::new, |timeout| {
+                format!("[consensus]\npropose_timeout_ms = {}\n\n", ms(timeout))
+            }),
             name = self.name,
             l2_chain_id = deployment.l2_chain_id,
             block_time = deployment.block_time_ms,

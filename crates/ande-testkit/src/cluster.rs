@@ -20,6 +20,7 @@ use crate::{ChainApi, HeightWatch, Plan};
 const L2_CHAIN_ID: u64 = 6174;
 const CLUSTER_LOCK: &str = "ande-test-cluster.lock";
 const LOG_LINES: usize = 40;
+const LOG_COLUMNS: usize = 240;
 
 /// Real processes on free ports in a temporary directory, stopped when it is dropped.
 #[derive(Debug)]
@@ -83,6 +84,7 @@ impl TestCluster {
                 takeover: plan.takeover,
                 l1_poll_interval: Duration::from_millis(250),
                 drain: Duration::from_millis(100),
+                propose_timeout: Some(plan.propose_timeout),
                 log: plan.log,
             },
             load_balancer: plan.load_balancer,
@@ -350,7 +352,11 @@ impl TestCluster {
                     || format!("running, pid {}", process.pid()),
                     |status| status.to_string(),
                 );
-                eprintln!("--- {name} ({state})\n{}", process.log_tail(LOG_LINES));
+                let tail = process.log_tail(LOG_LINES);
+                eprintln!("--- {name} ({state})");
+                for line in tail.lines() {
+                    eprintln!("{}", line.chars().take(LOG_COLUMNS).collect::<String>());
+                }
             }
         }
     }

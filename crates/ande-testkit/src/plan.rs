@@ -20,6 +20,8 @@ pub struct Plan {
     pub batch_interval: Duration,
     /// Delay after which the next in the schedule posts a batch.
     pub takeover: Duration,
+    /// Wait for a proposal; longer than needed, so that a busy machine is not taken for a fault.
+    pub propose_timeout: Duration,
     /// Whether HAProxy stands in front.
     pub load_balancer: bool,
     /// Log filter of the nodes.
@@ -36,8 +38,9 @@ impl Default for Plan {
             windows_per_epoch: 6,
             batch_interval: Duration::from_millis(1500),
             takeover: Duration::from_secs(2),
+            propose_timeout: Duration::from_secs(2),
             load_balancer: false,
-            log: "info".to_owned(),
+            log: "info,arc_malachitebft=warn".to_owned(),
         }
     }
 }

@@ -12,7 +12,8 @@ const TPS: u32 = 50;
 #[tokio::test]
 async fn proposer_killed_ten_times_under_load_loses_and_forks_nothing() -> Result<()> {
     // Windows of 20 blocks: an outage fits into one window.
-    let plan = Plan { rotation: 20, ..Plan::default() };
+    let plan =
+        Plan { rotation: 20, propose_timeout: Duration::from_millis(500), ..Plan::default() };
     TestCluster::start(plan).await?.observed(async |cluster| {
         let load = cluster.load(TPS)?;
         let watch = cluster.watch_height()?;
