@@ -9,11 +9,11 @@ use malachitebft_sync::PeerId;
 
 use crate::wire::{Init, MAX_CHUNKS, ProposalPart, StreamKey};
 
-/// Open streams of one publisher; the oldest gives way to a new one.
-const STREAMS_PER_PUBLISHER: usize = 4;
+/// Open streams of one owner; the oldest gives way to a new one.
+const STREAMS_PER_OWNER: usize = 4;
 /// Heights above the current one whose parts are kept.
 pub(crate) const HEIGHT_WINDOW: u64 = 10;
-/// Bytes of all open streams; the publisher with the most gives way.
+/// Bytes of all open streams; the owner with the most gives way.
 const TOTAL_BYTES: usize = 96 << 20;
 
 /// Why a part was not taken.
@@ -37,8 +37,18 @@ pub(crate) struct Assembled {
     pub block: Vec<u8>,
 }
 
-#[derive(Debug, Default)]
+/// Whose quota a stream counts to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Owner {
+    /// A configured peer.
+    Peer(PeerId),
+    /// All others together.
+    Strangers,
+}
+
+#[derive(Debug)]
 struct Stream {
+    owner: Owner,
     /// Order of arrival among all streams.
     order: u64,
     init: Option<Init>,
@@ -48,6 +58,10 @@ struct Stream {
 }
 
 impl Stream {
+    const fn new(owner: Owner, order: u64) -> Self {
+        Self { owner, order, init: None, chunks: BTreeMap::new(), fin: None, bytes: 0 }
+    }
+
     fn accept(
         &mut self,
         key: &StreamKey,
@@ -123,6 +137,7 @@ impl Assembler {
     pub(crate) fn accept(
         &mut self,
         publisher: PeerId,
+        owner: Owner,
         current: Height,
         message: StreamMessage<ProposalPart>,
     ) -> Result<Option<Assembled>, PartError> {
@@ -134,9 +149,9 @@ impl Assembler {
         }
         let id = (publisher, key);
         if !self.streams.contains_key(&id) {
-            self.make_room(&publisher);
+            self.make_room(owner);
             self.arrivals += 1;
-            self.streams.insert(id, Stream { order: self.arrivals, ..Stream::default() });
+            self.streams.insert(id, Stream::new(owner, self.arrivals));
         }
         let Some(stream) = self.streams.get_mut(&id) else {
             return Ok(None);
@@ -169,18 +184,18 @@ impl Assembler {
         Some(stream)
     }
 
-    fn make_room(&mut self, publisher: &PeerId) {
-        let open = self.streams.keys().filter(|(owner, _)| owner == publisher).count();
-        if open >= STREAMS_PER_PUBLISHER {
-            self.evict_oldest(publisher);
+    fn make_room(&mut self, owner: Owner) {
+        let open = self.streams.values().filter(|stream| stream.owner == owner).count();
+        if open >= STREAMS_PER_OWNER {
+            self.evict_oldest(owner);
         }
     }
 
-    fn evict_oldest(&mut self, publisher: &PeerId) {
+    fn evict_oldest(&mut self, owner: Owner) {
         let oldest = self
             .streams
             .iter()
-            .filter(|((owner, _), _)| owner == publisher)
+            .filter(|(_, stream)| stream.owner == owner)
             .min_by_key(|(_, stream)| stream.order)
             .map(|(id, _)| *id);
         if let Some(id) = oldest {
@@ -189,12 +204,12 @@ impl Assembler {
     }
 
     fn evict_heaviest(&mut self) {
-        let mut usage: HashMap<PeerId, usize> = HashMap::new();
-        for ((owner, _), stream) in &self.streams {
-            *usage.entry(*owner).or_default() += stream.bytes;
+        let mut usage: HashMap<Owner, usize> = HashMap::new();
+        for stream in self.streams.values() {
+            *usage.entry(stream.owner).or_default() += stream.bytes;
         }
         match usage.into_iter().max_by_key(|(_, bytes)| *bytes) {
-            Some((heaviest, _)) => self.evict_oldest(&heaviest),
+            Some((heaviest, _)) => self.evict_oldest(heaviest),
             None => self.bytes = 0,
         }
     }
@@ -252,6 +267,16 @@ mod tests {
         (0..bytes).map(|i| u8::try_from(i % 251).unwrap()).collect()
     }
 
+    fn accept(
+        assembler: &mut Assembler,
+        seed: u8,
+        current: Height,
+        message: StreamMessage<ProposalPart>,
+    ) -> Result<Option<Assembled>, PartError> {
+        let publisher = publisher(seed);
+        assembler.accept(publisher, Owner::Peer(publisher), current, message)
+    }
+
     #[test]
     fn streams_complete_in_any_order() {
         for bytes in [1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES + 7, MAX_BLOCK_BYTES] {
@@ -262,7 +287,7 @@ mod tests {
             let mut done = None;
             for message in messages {
                 assert!(done.is_none());
-                done = assembler.accept(publisher(1), Height(5), message).unwrap();
+                done = accept(&mut assembler, 1, Height(5), message).unwrap();
             }
             assert_eq!(done.unwrap().block, block);
             assert_eq!(assembler.bytes, 0);
@@ -276,8 +301,8 @@ mod tests {
         let mut assembler = Assembler::default();
         let mut done = Vec::new();
         for (a, b) in stream(key(1, 1), &ours).into_iter().zip(stream(key(1, 1), &theirs)) {
-            done.extend(assembler.accept(publisher(1), Height(1), a).unwrap());
-            done.extend(assembler.accept(publisher(2), Height(1), b).unwrap());
+            done.extend(accept(&mut assembler, 1, Height(1), a).unwrap());
+            done.extend(accept(&mut assembler, 2, Height(1), b).unwrap());
         }
         assert_eq!(done.len(), 2);
         assert_eq!((&done[0].block, &done[1].block), (&ours, &theirs));
@@ -288,7 +313,7 @@ mod tests {
         let mut assembler = Assembler::default();
         for (height, ok) in [(4, false), (5, true), (15, true), (16, false), (u64::MAX, false)] {
             let part = message(key(height, 1), 0, StreamContent::Data(init(height, 10)));
-            let result = assembler.accept(publisher(1), Height(5), part);
+            let result = accept(&mut assembler, 1, Height(5), part);
             assert_eq!(result.is_ok(), ok, "{height}");
         }
     }
@@ -307,8 +332,8 @@ mod tests {
         ];
         for bad in wrong {
             let mut assembler = Assembler::default();
-            assembler.accept(publisher(1), Height(1), good[0].clone()).unwrap();
-            assert!(assembler.accept(publisher(1), Height(1), bad).is_err());
+            accept(&mut assembler, 1, Height(1), good[0].clone()).unwrap();
+            assert!(accept(&mut assembler, 1, Height(1), bad).is_err());
             assert!(assembler.streams.is_empty());
             assert_eq!(assembler.bytes, 0);
         }
@@ -321,7 +346,7 @@ mod tests {
         messages.remove(1);
         let mut assembler = Assembler::default();
         for message in messages {
-            assert!(assembler.accept(publisher(1), Height(1), message).unwrap().is_none());
+            assert!(accept(&mut assembler, 1, Height(1), message).unwrap().is_none());
         }
     }
 
@@ -334,16 +359,26 @@ mod tests {
                 for sequence in 1..=MAX_CHUNKS {
                     let data = ProposalPart::Data(Bytes::copy_from_slice(&full));
                     let part = message(key(1, nonce), sequence, StreamContent::Data(data));
-                    assembler.accept(publisher(seed), Height(1), part).unwrap();
+                    accept(&mut assembler, seed, Height(1), part).unwrap();
                     assert!(assembler.bytes <= TOTAL_BYTES);
                 }
             }
             let open = assembler.streams.keys().filter(|(p, _)| *p == publisher(seed)).count();
-            assert!(open <= STREAMS_PER_PUBLISHER);
+            assert!(open <= STREAMS_PER_OWNER);
         }
         let held: usize = assembler.streams.values().map(|stream| stream.bytes).sum();
         assert_eq!(held, assembler.bytes);
         assembler.prune(Height(2));
         assert_eq!(assembler.bytes, 0);
+    }
+
+    #[test]
+    fn strangers_share_one_quota() {
+        let mut assembler = Assembler::default();
+        for seed in 0..50 {
+            let part = message(key(1, 1), 0, StreamContent::Data(init(1, 10)));
+            assembler.accept(publisher(seed), Owner::Strangers, Height(1), part).unwrap();
+        }
+        assert_eq!(assembler.streams.len(), STREAMS_PER_OWNER);
     }
 }

@@ -5,8 +5,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use ande_consensus::EngineError;
 use ande_primitives::{NodeId, NodeKey};
 use malachitebft_config::{
-    ChannelNames, ConsensusConfig, DiscoveryConfig, P2pConfig, ProtocolNames, ValuePayload,
-    ValueSyncConfig,
+    ChannelNames, ConsensusConfig, DiscoveryConfig, P2pConfig, ProtocolNames,
+    PubSubMaxSizePerTopic, ValuePayload, ValueSyncConfig,
 };
 use malachitebft_core_types::LinearTimeouts;
 use multiaddr::Multiaddr;
@@ -17,7 +17,7 @@ const LOG_FILE: &str = "engine.wal";
 const CONNECTIONS_PER_IP: usize = 1024;
 /// Connection slots in each direction; the committee limit with room for registered others.
 const CONNECTIONS: usize = 512;
-/// Upper bound of all round timeouts.
+/// Upper bound of all round timeouts, or four times the first one if that is longer.
 const MAX_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a node waits for the blocks it asked a peer for.
 const SYNC_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -105,7 +105,7 @@ impl BftConfig {
             precommit: self.vote_timeout,
             precommit_delta: self.vote_delta,
             rebroadcast: self.propose_timeout + 2 * self.vote_timeout,
-            max_timeout: MAX_TIMEOUT,
+            max_timeout: MAX_TIMEOUT.max(4 * self.propose_timeout),
         }
     }
 
@@ -131,6 +131,12 @@ impl BftConfig {
                 // host names would wait half a minute after a restart. Peers are pinned anyway.
                 ip_throttle_duration: Duration::ZERO,
                 ..DiscoveryConfig::default()
+            },
+            // What the codec would refuse is not even buffered.
+            pubsub_max_size_per_topic: PubSubMaxSizePerTopic {
+                consensus: "4 KiB".parse().ok(),
+                proposal_parts: "160 KiB".parse().ok(),
+                liveness: "192 KiB".parse().ok(),
             },
             protocol_names: ProtocolNames {
                 consensus: format!("/ande/{chain}/consensus/1"),
@@ -173,4 +179,55 @@ pub struct EnginePeer {
     pub node_id: NodeId,
     /// `host:port` of its consensus listener.
     pub address: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> BftConfig {
+        BftConfig::new(
+            "data".into(),
+            "127.0.0.1:30303".parse().unwrap(),
+            NodeKey::from_seed(&[1; 32]),
+            "node".to_owned(),
+            6174,
+            Duration::from_secs(2),
+        )
+    }
+
+    #[test]
+    fn defaults_follow_the_block_time() {
+        let config = config();
+        assert_eq!(config.propose_timeout, Duration::from_secs(4));
+        assert_eq!(config.vote_timeout, Duration::from_secs(1));
+        assert!(config.check().is_ok());
+    }
+
+    #[test]
+    fn networks_of_two_chains_do_not_meet() {
+        let other = BftConfig { l2_chain_id: 6175, ..config() };
+        let (ours, theirs) =
+            (config().consensus(Vec::new()).unwrap(), other.consensus(Vec::new()).unwrap());
+        assert_ne!(ours.p2p.protocol_names.consensus, theirs.p2p.protocol_names.consensus);
+        assert_ne!(ours.p2p.channel_names.consensus, theirs.p2p.channel_names.consensus);
+        ours.p2p.channel_names.validate().unwrap();
+    }
+
+    #[test]
+    fn only_configured_peers_are_spoken_to() {
+        let p2p = config().consensus(Vec::new()).unwrap().p2p;
+        assert!(p2p.persistent_peers_only);
+        assert!(!p2p.discovery.enabled);
+        assert!(p2p.discovery.ip_throttle_duration.is_zero());
+        let sizes = p2p.pubsub_max_size_per_topic;
+        assert!(sizes.consensus.is_some() && sizes.liveness.is_some());
+        assert!(sizes.proposal_parts.is_some());
+    }
+
+    #[test]
+    fn zero_times_are_refused() {
+        let zero = BftConfig { block_time: Duration::ZERO, ..config() };
+        assert!(zero.check().is_err());
+    }
 }

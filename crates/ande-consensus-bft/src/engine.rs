@@ -67,6 +67,11 @@ impl BftEngine {
         app: Arc<dyn Application>,
     ) -> Result<(Service, Actors), EngineError> {
         let start = |error: &dyn core::fmt::Display| EngineError::Start(error.to_string());
+        // The network library ends without a word if it cannot listen, and it shares the port with
+        // another process that does the same.
+        std::net::TcpListener::bind(self.config.listen).map_err(|error| {
+            EngineError::Start(format!("cannot listen on {}: {error}", self.config.listen))
+        })?;
         let domain = self.signer.domain().clone();
         let scopes = Scopes::default();
         let (faults, fault_reports) = mpsc::unbounded_channel();

@@ -125,3 +125,93 @@ impl LateVotes {
         self.slots = self.slots.split_off(&(oldest, Round(0), VoteKind::Proposal, Address::ZERO));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use alloy_primitives::B256;
+    use malachitebft_core_types::{NilOrVal, Round as EngineRound, VoteType};
+
+    use super::*;
+    use crate::{
+        context::{Address as EngineAddress, BlockHash, Height as EngineHeight},
+        test_support::{domain, key, set},
+    };
+
+    fn scopes() -> Scopes {
+        let scopes = Scopes::default();
+        scopes.insert(Height(7), Arc::new(set()));
+        scopes
+    }
+
+    fn vote(index: u8, round: u32, hash: u8) -> SignedMessage<Ctx, Vote> {
+        let vote = Vote {
+            kind: VoteType::Prevote,
+            height: EngineHeight(7),
+            round: EngineRound::new(round),
+            value: NilOrVal::Val(BlockHash(B256::repeat_byte(hash))),
+            signer: EngineAddress(key(index).address()),
+        };
+        let digest = domain().vote_digest(&chain_vote(&scopes(), &vote).unwrap());
+        let signature = key(index).sign_digest(digest).unwrap();
+        SignedMessage::new(vote, EngineSignature::of_vote(signature))
+    }
+
+    fn watch(late: &mut LateVotes, vote: &SignedMessage<Ctx, Vote>) -> Option<Evidence> {
+        late.vote(&domain(), &scopes(), vote)
+    }
+
+    #[test]
+    fn two_votes_of_one_slot_are_proof() {
+        let mut late = LateVotes::default();
+        assert!(watch(&mut late, &vote(1, 0, 1)).is_none());
+        assert!(watch(&mut late, &vote(1, 0, 1)).is_none(), "the same vote again");
+        assert!(watch(&mut late, &vote(1, 1, 2)).is_none(), "another round");
+        assert!(watch(&mut late, &vote(2, 0, 2)).is_none(), "another validator");
+        let evidence = watch(&mut late, &vote(1, 0, 2)).unwrap();
+        assert!(evidence.is_proof(&domain()));
+        assert_eq!(evidence.signer, key(1).address());
+    }
+
+    #[test]
+    fn forgeries_neither_accuse_nor_hide() {
+        let mut late = LateVotes::default();
+        let mut forged = vote(1, 0, 3);
+        forged.signature = vote(2, 0, 3).signature;
+        assert!(watch(&mut late, &forged).is_none());
+        assert!(watch(&mut late, &vote(1, 0, 1)).is_none());
+        let evidence = watch(&mut late, &vote(1, 0, 2)).unwrap();
+        assert!(evidence.is_proof(&domain()));
+    }
+
+    #[test]
+    fn strangers_and_unknown_heights_take_no_room() {
+        let mut late = LateVotes::default();
+        assert!(watch(&mut late, &vote(9, 0, 1)).is_none());
+        let mut far = vote(1, 0, 1);
+        far.message.height = EngineHeight(8);
+        assert!(watch(&mut late, &far).is_none());
+        assert!(late.slots.is_empty());
+        assert!(watch(&mut late, &vote(1, 0, 1)).is_none());
+        late.prune(Height(7 + KEPT_HEIGHTS));
+        assert_eq!(late.slots.len(), 1);
+        late.prune(Height(8 + KEPT_HEIGHTS));
+        assert!(late.slots.is_empty());
+    }
+
+    #[test]
+    fn the_engine_s_evidence_becomes_the_chain_s() {
+        let mut evidence = MisbehaviorEvidence::<Ctx> {
+            proposals: Default::default(),
+            votes: Default::default(),
+        };
+        let (first, second) = (vote(1, 0, 1), vote(1, 0, 2));
+        evidence.votes.add(first.clone(), second.clone());
+        let proofs = from_engine(&domain(), &scopes(), &evidence);
+        assert_eq!(proofs.len(), 1);
+        assert_eq!(proofs[0].first.signature, first.signature.main);
+        assert_eq!(proofs[0].second.signature, second.signature.main);
+        assert!(proofs[0].is_proof(&domain()));
+    }
+}

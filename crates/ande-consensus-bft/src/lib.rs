@@ -25,6 +25,8 @@ mod scheme;
 mod scopes;
 mod service;
 mod signing;
+#[cfg(test)]
+mod test_support;
 mod wire;
 
 pub use address::AddressError;

@@ -94,3 +94,71 @@ pub(crate) fn check_block(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::B256;
+    use ande_primitives::{Height, QuorumFraction, Skip};
+
+    use super::*;
+    use crate::test_support::{CHAIN, block, set, start};
+
+    #[test]
+    fn blocks_of_their_round_fit() {
+        let start = start();
+        for round in [Round(0), Round(1), Round(5)] {
+            let block = block(&start, round);
+            assert_eq!(check_block(&start, CHAIN, &block, Built::In(round)), Ok(()));
+            assert_eq!(check_block(&start, CHAIN, &block, Built::Until(Round(5))), Ok(()));
+        }
+    }
+
+    #[test]
+    fn blocks_of_another_round_do_not() {
+        let start = start();
+        let block = block(&start, Round(1));
+        for built in [Built::In(Round(0)), Built::In(Round(2)), Built::Until(Round(0))] {
+            let skip = RuleError::Skip { got: 3 };
+            assert_eq!(check_block(&start, CHAIN, &block, built), Err(skip));
+        }
+    }
+
+    #[test]
+    fn every_field_is_checked() {
+        let start = start();
+        let refused = |change: &dyn Fn(&mut Block), error: RuleError| {
+            let mut block = block(&start, Round(0));
+            change(&mut block);
+            let result = check_block(&start, CHAIN, &block, Built::In(Round(0)));
+            assert_eq!(result, Err(error));
+        };
+        refused(&|b| b.header.l2_chain_id += 1, RuleError::Place);
+        refused(&|b| b.header.era.0 += 1, RuleError::Place);
+        refused(&|b| b.header.epoch.0 += 1, RuleError::Place);
+        refused(&|b| b.header.height.0 += 1, RuleError::Place);
+        refused(&|b| b.header.parent_hash = B256::ZERO, RuleError::Parent);
+        refused(&|b| b.header.timestamp_ms -= 1, RuleError::Time);
+        refused(&|b| b.header.skip = Skip(0), RuleError::Skip { got: 0 });
+        let other = start.proposer(Round(1));
+        refused(&|b| b.header.proposer = other, RuleError::Proposer);
+    }
+
+    #[test]
+    fn heights_that_cannot_run_are_refused() {
+        assert_eq!(check_start(&start()), Ok(()));
+        let mut gap = start();
+        gap.height = Height(13);
+        assert!(matches!(check_start(&gap), Err(StartError::Gap { .. })));
+        let mut base = start();
+        base.skip_base = Skip(0);
+        assert_eq!(check_start(&base), Err(StartError::SkipBase { got: 0, expected: 2 }));
+        let mut quorum = set();
+        quorum.quorum = QuorumFraction { num: 3, den: 4 };
+        let quorum = StartHeight { set: quorum.into(), ..start() };
+        assert_eq!(check_start(&quorum), Err(StartError::Quorum { num: 3, den: 4 }));
+        let mut epoch = set();
+        epoch.epoch.0 = 1;
+        let epoch = StartHeight { set: epoch.into(), ..start() };
+        assert!(matches!(check_start(&epoch), Err(StartError::Epoch { .. })));
+    }
+}

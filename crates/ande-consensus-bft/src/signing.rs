@@ -260,3 +260,153 @@ impl Signer<Ctx> for EngineSigner {
         self.prove_peer(peer_id).await.map_err(Error::from_source)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ande_consensus::conformance::MemorySigner;
+    use ande_primitives::{Epoch, EpochSet, Era, Height, ValidatorKey};
+    use malachitebft_core_types::NilOrVal;
+
+    use super::*;
+    use crate::{
+        context::{BlockHash, Height as EngineHeight},
+        test_support::{domain, key, set},
+    };
+
+    fn scopes() -> Scopes {
+        let scopes = Scopes::default();
+        scopes.insert(Height(7), Arc::new(EpochSet { era: Era(3), epoch: Epoch(0), ..set() }));
+        scopes
+    }
+
+    fn signer(key: ValidatorKey) -> (EngineSigner, mpsc::UnboundedReceiver<String>) {
+        let (faults, reports) = mpsc::unbounded_channel();
+        let signer = Arc::new(MemorySigner::new(key, domain()));
+        (EngineSigner::new(signer, scopes(), faults), reports)
+    }
+
+    fn vote(kind: VoteType, hash: u8) -> Vote {
+        Vote {
+            kind,
+            height: EngineHeight(7),
+            round: Round::new(2),
+            value: NilOrVal::Val(BlockHash(B256::repeat_byte(hash))),
+            signer: Address(key(0).address()),
+        }
+    }
+
+    fn proposal(pol_round: Round) -> Proposal {
+        Proposal {
+            height: EngineHeight(7),
+            round: Round::new(2),
+            value: BlockHash(B256::repeat_byte(1)),
+            pol_round,
+            proposer: Address(key(0).address()),
+        }
+    }
+
+    #[tokio::test]
+    async fn votes_are_signed_as_the_contract_reads_them() {
+        let (signer, _reports) = signer(key(0));
+        for (kind, expected) in
+            [(VoteType::Prevote, VoteKind::Prevote), (VoteType::Precommit, VoteKind::Precommit)]
+        {
+            let signed = signer.sign_vote(vote(kind, 1)).await.unwrap();
+            let digest = domain().vote_digest(&ChainVote {
+                era: Era(3),
+                epoch: Epoch(0),
+                height: Height(7),
+                round: ChainRound(2),
+                kind: expected,
+                block_hash: B256::repeat_byte(1),
+            });
+            assert_eq!(signed.signature.main.recover(digest), Ok(key(0).address()));
+            assert!(signed.signature.binding.is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn nil_is_the_zero_hash() {
+        let (signer, _reports) = signer(key(0));
+        let nil = Vote { value: NilOrVal::Nil, ..vote(VoteType::Prevote, 1) };
+        let signed = signer.sign_vote(nil).await.unwrap();
+        let expected = scopes()
+            .vote(VoteKind::Prevote, Height(7), ChainRound(2), B256::ZERO)
+            .unwrap();
+        let digest = domain().vote_digest(&expected);
+        assert_eq!(signed.signature.main.recover(digest), Ok(key(0).address()));
+    }
+
+    #[tokio::test]
+    async fn votes_verify_for_their_signer_and_height_only() {
+        let (signer, _reports) = signer(key(0));
+        let verifier = EngineVerifier::new(domain(), scopes());
+        let signed = signer.sign_vote(vote(VoteType::Prevote, 1)).await.unwrap();
+        let valid = |vote: &Vote, by: u8| {
+            verifier.is_vote_by(vote, &signed.signature, key(by).address())
+        };
+        let good = vote(VoteType::Prevote, 1);
+        assert!(valid(&good, 0));
+        assert!(!valid(&good, 1));
+        assert!(!valid(&vote(VoteType::Precommit, 1), 0));
+        assert!(!valid(&vote(VoteType::Prevote, 2), 0));
+        assert!(!valid(&Vote { round: Round::new(3), ..good.clone() }, 0));
+        assert!(!valid(&Vote { round: Round::Nil, ..good.clone() }, 0));
+        // A height that was not started fails closed.
+        assert!(!valid(&Vote { height: EngineHeight(8), ..good }, 0));
+    }
+
+    #[tokio::test]
+    async fn nothing_of_a_proposal_can_be_altered() {
+        let (signer, _reports) = signer(key(0));
+        let verifier = EngineVerifier::new(domain(), scopes());
+        let signed = signer.sign_proposal(proposal(Round::new(1))).await.unwrap();
+        let valid = |proposal: &Proposal, signature: &EngineSignature| {
+            verifier.is_proposal_by(proposal, signature, key(0).address())
+        };
+        let good = proposal(Round::new(1));
+        assert!(valid(&good, &signed.signature));
+        for altered in [
+            proposal(Round::Nil),
+            proposal(Round::new(0)),
+            Proposal { round: Round::new(3), ..good.clone() },
+            Proposal { value: BlockHash(B256::repeat_byte(2)), ..good.clone() },
+            Proposal { proposer: Address(key(1).address()), ..good.clone() },
+        ] {
+            assert!(!valid(&altered, &signed.signature), "{altered:?}");
+        }
+        let main_only = EngineSignature::of_vote(signed.signature.main);
+        assert!(!valid(&good, &main_only));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_withholds_and_reports_nothing() {
+        let (signer, mut reports) = signer(key(0));
+        let verifier = EngineVerifier::new(domain(), scopes());
+        let first = signer.sign_vote(vote(VoteType::Prevote, 1)).await.unwrap();
+        let other = signer.sign_vote(vote(VoteType::Prevote, 2)).await.unwrap();
+        assert!(other.signature.is_withheld());
+        assert!(!verifier.is_vote_by(&other.message, &other.signature, key(0).address()));
+        // The same vote again gives the same bytes.
+        let again = signer.sign_vote(vote(VoteType::Prevote, 1)).await.unwrap();
+        assert_eq!(again.signature, first.signature);
+        assert!(reports.try_recv().is_err());
+        // An unknown height is not signed at all.
+        let unknown = Vote { height: EngineHeight(9), ..vote(VoteType::Prevote, 1) };
+        assert!(signer.sign_vote(unknown).await.unwrap().signature.is_withheld());
+    }
+
+    #[tokio::test]
+    async fn peer_proofs_bind_key_and_peer() {
+        let (signer, _reports) = signer(key(0));
+        let verifier = EngineVerifier::new(domain(), scopes());
+        let proof = signer.prove_peer(vec![1, 2, 3]).await.unwrap();
+        assert!(verifier.is_peer_proof(&proof));
+        let other_peer =
+            ValidatorProof::new(proof.public_key.clone(), vec![1, 2], proof.signature);
+        assert!(!verifier.is_peer_proof(&other_peer));
+        let other_key =
+            ValidatorProof::new(key(1).address().to_vec(), vec![1, 2, 3], proof.signature);
+        assert!(!verifier.is_peer_proof(&other_key));
+    }
+}

@@ -156,7 +156,9 @@ impl EngineCodec<StreamMessage<ProposalPart>> for Codec {
             tag if tag == Tag::StreamWake as u8 => body::<Streamed<WireWake>>(rest)?
                 .open(|wake| Ok(StreamContent::Data(wake.open()))),
             tag if tag == Tag::StreamFin as u8 => {
-                body::<Streamed<bool>>(rest)?.open(|_| Ok(StreamContent::Fin))
+                body::<Streamed<bool>>(rest)?.open(|end| {
+                    if end { Ok(StreamContent::Fin) } else { Err(CodecError::Bounds("no end")) }
+                })
             }
             tag => Err(CodecError::Tag(tag)),
         }

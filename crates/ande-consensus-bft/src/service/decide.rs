@@ -72,7 +72,7 @@ impl Service {
 
     pub(super) fn on_committed(&mut self, height: Height) {
         self.state.streams.prune(height.next());
-        self.prepare_next();
+        self.prepare_next(height);
     }
 
     /// The height is over: what is left is evidence, and to start the next one.
@@ -164,5 +164,65 @@ impl Shared {
             value_id: BlockHash(certificate.block_hash),
             commit_signatures,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::B256;
+    use ande_primitives::{Epoch, Era, Vote, VoteKind};
+    use malachitebft_core_types::{CommitSignature as EngineCommit, Round as EngineRound};
+
+    use super::*;
+    use crate::{
+        context::{Address, BlockHash, Height as EngineHeight},
+        scheme::EngineSignature,
+        test_support::{domain, key, set},
+    };
+
+    fn decided(signers: &[u8]) -> CommitCertificate<Ctx> {
+        let block_hash = B256::repeat_byte(5);
+        let vote = Vote {
+            era: Era(0),
+            epoch: Epoch(0),
+            height: Height(12),
+            round: Round(1),
+            kind: VoteKind::Precommit,
+            block_hash,
+        };
+        let digest = domain().vote_digest(&vote);
+        let commit_signatures = signers
+            .iter()
+            .map(|index| {
+                let signature = key(*index).sign_digest(digest).unwrap();
+                let address = Address(key(*index).address());
+                EngineCommit::new(address, EngineSignature::of_vote(signature))
+            })
+            .collect();
+        CommitCertificate {
+            height: EngineHeight(12),
+            round: EngineRound::new(1),
+            value_id: BlockHash(block_hash),
+            commit_signatures,
+        }
+    }
+
+    #[test]
+    fn certificates_are_the_chain_s() {
+        for signers in [[0, 1, 2], [2, 1, 0], [3, 0, 1]] {
+            let certificate = certificate(&decided(&signers), Era(0), Epoch(0)).unwrap();
+            assert_eq!(certificate.verify(&domain(), &set()), Ok(30));
+            let back = Shared::engine_certificate(certificate.clone());
+            assert!(back.commit_signatures.is_sorted_by_key(|entry| entry.address));
+            let again =
+                super::certificate(&back.trim_vote_extensions(), Era(0), Epoch(0)).unwrap();
+            assert_eq!(again, certificate);
+        }
+    }
+
+    #[test]
+    fn too_few_signers_do_not_certify() {
+        let certificate = certificate(&decided(&[0, 1, 1]), Era(0), Epoch(0)).unwrap();
+        assert!(certificate.verify(&domain(), &set()).is_err());
     }
 }

@@ -48,6 +48,7 @@ impl Service {
         &mut self,
         reply: RpcReplyPort<(context::Height, HeightParams<Ctx>)>,
     ) {
+        self.asked = true;
         self.state.port = Some(StartPort::First(reply));
         let first = FirstHeight {
             me: self.shared.config.node_key.id(),
@@ -55,13 +56,13 @@ impl Service {
             connected: self.state.connected.subscribe(),
             delay: self.shared.config.start_delay,
         };
-        self.spawn(prepare(self.shared.clone(), self.report.clone(), Some(first), None));
+        self.spawn(prepare(self.shared.clone(), self.report.clone(), Begin::First(first)));
     }
 
     /// A block was committed: find out about the next height.
-    pub(super) fn prepare_next(&mut self) {
-        let heard = self.state.heard.subscribe();
-        self.spawn(prepare(self.shared.clone(), self.report.clone(), None, Some(heard)));
+    pub(super) fn prepare_next(&mut self, after: Height) {
+        let begin = Begin::After(after, self.state.heard.subscribe());
+        self.spawn(prepare(self.shared.clone(), self.report.clone(), begin));
     }
 
     pub(super) fn on_prepared(&mut self, start: StartHeight) {
@@ -122,12 +123,12 @@ impl Service {
             && start.set.committee.get(self.shared.address).is_some();
         self.state.streams.prune(height);
         self.state.late_votes.prune(height);
-        self.state.early = self.state.early.split_off(&height);
         self.state.running = Some(Running {
             start,
             round: Round(0),
             own_work,
             blocks: Default::default(),
+            brought: Default::default(),
             proposed: Default::default(),
             unclaimed: Vec::new(),
             decided: false,
@@ -142,7 +143,7 @@ impl Service {
             return;
         }
         debug!(height = height.0, own_work, "height started");
-        for opened in self.state.early.remove(&height).unwrap_or_default() {
+        for opened in self.state.early.take(height) {
             self.on_opened(opened);
         }
         if is_first {
@@ -249,9 +250,7 @@ impl Service {
             ProposalPart::Wake(wake) => wake.height,
             ProposalPart::Data(_) => return,
         };
-        if self.is_peer(publisher) {
-            self.hint(height, Observed::Part(*publisher, part));
-        }
+        self.hint(height, Observed::Part(*publisher, part));
     }
 
     /// Checks a message of the next height, now or when its set is known.
@@ -349,14 +348,17 @@ impl FirstHeight {
     }
 }
 
+/// What a height comes after.
+enum Begin {
+    /// The start of the process.
+    First(FirstHeight),
+    /// A height that this run has committed.
+    After(Height, watch::Receiver<Height>),
+}
+
 /// Finds out about the next height: its set, then whether it may start.
-async fn prepare(
-    shared: Arc<Shared>,
-    report: mpsc::UnboundedSender<Done>,
-    first: Option<FirstHeight>,
-    heard: Option<watch::Receiver<Height>>,
-) {
-    let start = match next_start(&shared).await {
+async fn prepare(shared: Arc<Shared>, report: mpsc::UnboundedSender<Done>, begin: Begin) {
+    let start = match next_start(&shared, &begin).await {
         Ok(start) => start,
         Err(error) => {
             let _ = report.send(Done::Failed(error));
@@ -367,16 +369,16 @@ async fn prepare(
     if report.send(Done::Prepared(start)).is_err() {
         return;
     }
-    if let Some(first) = first
-        && parent.height == Height(0)
-    {
-        first.settle().await;
-    }
-    let own_work = match heard {
+    let own_work = match begin {
         // After a restart the engine may owe votes of this height, and a node that was away
         // shows that it is back.
-        None => false,
-        Some(mut heard) => tokio::select! {
+        Begin::First(first) => {
+            if parent.height == Height(0) {
+                first.settle().await;
+            }
+            false
+        }
+        Begin::After(_, mut heard) => tokio::select! {
             biased;
             () = shared.app.work(&parent) => true,
             _ = heard.wait_for(|heard| *heard >= height) => false,
@@ -385,17 +387,34 @@ async fn prepare(
     let _ = report.send(Done::Ready { height, own_work });
 }
 
-async fn next_start(shared: &Shared) -> Result<StartHeight, EngineError> {
+async fn next_start(shared: &Shared, begin: &Begin) -> Result<StartHeight, EngineError> {
     let asked = shared.app.start_height();
     tokio::pin!(asked);
     let start = match tokio::time::timeout(SET_PATIENCE, &mut asked).await {
         Ok(start) => start?,
         Err(_) => {
             warn!("the set of the next height is not known yet");
-            shared.view.send_modify(|view| view.phase = EnginePhase::WaitingForSet);
+            shared.view.send_modify(|view| {
+                view.phase = EnginePhase::WaitingForSet;
+                if let Begin::After(height, _) = begin {
+                    view.height = height.next();
+                }
+                view.round = Round(0);
+                view.proposer = None;
+                view.is_proposer = false;
+            });
             asked.await?
         }
     };
+    if let Begin::After(height, _) = begin
+        && start.height != height.next()
+    {
+        return Err(AppError::Fatal(format!(
+            "the chain wants to start height {} after {height}",
+            start.height
+        ))
+        .into());
+    }
     check_start(&start).map_err(|error| AppError::Fatal(error.to_string()))?;
     Ok(start)
 }

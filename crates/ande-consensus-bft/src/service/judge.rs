@@ -18,16 +18,17 @@ use super::{
     state::{Done, Known, Opened},
 };
 use crate::{
-    assembly::{Assembled, HEIGHT_WINDOW},
+    assembly::{Assembled, HEIGHT_WINDOW, Owner},
     context::{self, BlockHash, Ctx, Proposal},
     rules::{Built, check_block},
     wire::{Init, ProposalPart},
 };
 
-/// Blocks kept of one height to come.
-const EARLY_PER_HEIGHT: usize = 4;
-/// Blocks of the running height that are known at once: two per round are two too many.
-const MAX_BLOCKS: usize = 64;
+/// Blocks that are judged of one streamer in a round. A second one proves a contradiction, a third
+/// one proves nothing new.
+const BLOCKS_PER_ROUND: usize = 2;
+/// Messages that wait for one verdict.
+const MAX_WAITING: usize = 64;
 /// Streams of others than the proposer that wait for the proposal.
 const MAX_UNCLAIMED: usize = 8;
 /// Proposals noted per height.
@@ -39,14 +40,12 @@ impl Service {
         if matches!(part.content, StreamContent::Data(ProposalPart::Wake(_))) {
             return;
         }
-        // Only configured peers: the transport authenticates publishers, but lets anybody's
-        // messages be relayed.
-        if !self.is_peer(&publisher) {
-            debug!(%publisher, "a part of a stranger was dropped");
-            return;
-        }
+        // The transport authenticates publishers, but lets messages of anybody be relayed: those
+        // that are not configured share one small quota.
+        let owner =
+            if self.is_peer(&publisher) { Owner::Peer(publisher) } else { Owner::Strangers };
         let lowest = self.state.lowest();
-        match self.state.streams.accept(publisher, lowest, part) {
+        match self.state.streams.accept(publisher, owner, lowest, part) {
             Ok(Some(assembled)) => {
                 let (shared, report) = (self.shared.clone(), self.report.clone());
                 self.tasks.spawn_blocking(move || match open(&shared, assembled) {
@@ -69,9 +68,8 @@ impl Service {
             return;
         }
         let Some(running) = self.state.open(height) else {
-            let early = self.state.early.entry(height).or_default();
-            if early.len() < EARLY_PER_HEIGHT {
-                early.push(opened);
+            if self.may_be_member(&opened) {
+                self.state.early.keep(opened);
             }
             return;
         };
@@ -94,7 +92,17 @@ impl Service {
             }
             return;
         }
-        self.judge(opened.init, opened.block);
+        self.judge(opened);
+    }
+
+    /// Whether a streamer of a later height is in its committee, as far as that is known.
+    fn may_be_member(&self, opened: &Opened) -> bool {
+        let upcoming = self.state.upcoming.as_ref().map(|next| &next.start);
+        let running = self.state.running.as_ref().map(|running| &running.start);
+        upcoming.or(running).is_none_or(|start| {
+            !start.set.contains(opened.init.height)
+                || start.set.committee.get(opened.streamer).is_some()
+        })
     }
 
     /// Remembers proposals of the running height, so that validators that are locked on one may
@@ -123,29 +131,32 @@ impl Service {
             });
         running.unclaimed = rest;
         for opened in claimed {
-            self.judge(opened.init, opened.block);
+            self.judge(opened);
         }
     }
 
     /// Judges a block of the running height once, whatever brings it.
-    fn judge(&mut self, init: Init, block: Arc<Block>) {
+    fn judge(&mut self, opened: Opened) {
+        let Opened { init, streamer, block } = opened;
         let shared = self.shared.clone();
         let Some(running) = self.state.open(init.height) else {
             return;
         };
-        let is_full = running.blocks.len() >= MAX_BLOCKS;
         match running.blocks.get_mut(&init.block_hash) {
             Some(Known::Valid(_)) => shared.deliver(proposed_value(&init, Validity::Valid)),
             Some(Known::Invalid) => shared.deliver(proposed_value(&init, Validity::Invalid)),
             Some(Known::Judging(waiting) | Known::Undecided(_, waiting)) => {
-                if waiting.len() < MAX_BLOCKS {
+                if waiting.len() < MAX_WAITING {
                     waiting.push(init);
                 }
             }
-            None if is_full => {
-                warn!(height = init.height.0, "too many blocks for one height");
-            }
             None => {
+                let brought = running.brought.entry((init.round, streamer)).or_default();
+                if *brought >= BLOCKS_PER_ROUND {
+                    warn!(height = init.height.0, %streamer, "too many blocks for one round");
+                    return;
+                }
+                *brought += 1;
                 running.blocks.insert(init.block_hash, Known::Judging(vec![init.clone()]));
                 self.ask(&init, block);
             }

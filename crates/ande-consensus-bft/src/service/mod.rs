@@ -16,13 +16,12 @@ use std::{sync::Arc, time::Duration};
 use alloy_primitives::Address;
 use ande_consensus::{Application, EngineError, View};
 use ande_primitives::Domain;
-use malachitebft_core_types::Round;
+use malachitebft_core_types::{Round, ValueOrigin};
 use malachitebft_engine::{
     consensus::{ConsensusMsg, ConsensusRef},
     host::{HostMsg, ProposedValue},
     network::NetworkRef,
 };
-use malachitebft_core_types::ValueOrigin;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -43,6 +42,8 @@ use state::{Done, State};
 
 /// How often the engine is asked whether it hangs itself.
 const SAFETY_POLL: Duration = Duration::from_millis(500);
+/// How long the engine library may take to ask for its first height.
+const START_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a running commit may take when the engine is asked to stop.
 const COMMIT_GRACE: Duration = Duration::from_secs(10);
 
@@ -105,6 +106,8 @@ pub(crate) struct Service {
     /// Commits, which are waited for.
     commits: JoinSet<()>,
     peers: watch::Receiver<Vec<EnginePeer>>,
+    /// Whether the engine has asked for its first height.
+    asked: bool,
 }
 
 impl Service {
@@ -139,6 +142,7 @@ impl Service {
             tasks,
             commits: JoinSet::new(),
             peers: setup.peers,
+            asked: false,
         }
     }
 
@@ -150,6 +154,8 @@ impl Service {
     ) -> Result<(), EngineError> {
         let mut safety = tokio::time::interval(SAFETY_POLL);
         safety.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let late = tokio::time::sleep(START_TIMEOUT);
+        tokio::pin!(late);
         let result = loop {
             let step = tokio::select! {
                 biased;
@@ -161,6 +167,9 @@ impl Service {
                 } else {
                     Ok(())
                 },
+                () = &mut late, if !self.asked => Err(EngineError::Start(
+                    "the engine library does not begin; see its log for the cause".to_owned(),
+                )),
                 Some(done) = self.done.recv() => self.on_done(done),
                 Some(ended) = self.tasks.join_next() => check_task(ended),
                 Some(ended) = self.commits.join_next() => check_task(ended),

@@ -46,6 +46,43 @@ pub(super) struct Opened {
     pub block: Arc<Block>,
 }
 
+impl Opened {
+    /// Bytes it takes.
+    fn bytes(&self) -> usize {
+        self.init.length as usize
+    }
+}
+
+/// Most blocks of one streamer kept of a height to come.
+const EARLY_PER_STREAMER: usize = 2;
+/// Bytes of all blocks of heights to come; the latest height gives way.
+const EARLY_BYTES: usize = 64 << 20;
+
+/// Blocks of heights to come.
+#[derive(Debug, Default)]
+pub(super) struct Early(BTreeMap<Height, Vec<Opened>>);
+
+impl Early {
+    /// Keeps a block until its height starts.
+    pub(super) fn keep(&mut self, opened: Opened) {
+        let height = opened.init.height;
+        let kept = self.0.entry(height).or_default();
+        let same = kept.iter().filter(|other| other.streamer == opened.streamer).count();
+        if same < EARLY_PER_STREAMER {
+            kept.push(opened);
+        }
+        while self.0.values().flatten().map(Opened::bytes).sum::<usize>() > EARLY_BYTES {
+            self.0.pop_last();
+        }
+    }
+
+    /// The blocks of a height; those below it are dropped.
+    pub(super) fn take(&mut self, height: Height) -> Vec<Opened> {
+        self.0 = self.0.split_off(&height);
+        self.0.remove(&height).unwrap_or_default()
+    }
+}
+
 /// A block of the running height.
 pub(super) enum Known {
     /// With the application. Holds the messages that brought it.
@@ -65,6 +102,8 @@ pub(super) struct Running {
     /// Whether it was started for work of our own.
     pub own_work: bool,
     pub blocks: HashMap<B256, Known>,
+    /// Blocks brought by a streamer in a round.
+    pub brought: HashMap<(Round, alloy_primitives::Address), usize>,
     /// Proposals whose signatures were checked, so that others than the proposer may stream them.
     pub proposed: HashSet<(Round, B256)>,
     /// Streams of others than the proposer that wait for the proposal.
@@ -102,8 +141,7 @@ pub(super) struct State {
     /// Number of connected peers.
     pub connected: watch::Sender<usize>,
     pub streams: Assembler,
-    /// Blocks of heights to come.
-    pub early: BTreeMap<Height, Vec<Opened>>,
+    pub early: Early,
     pub late_votes: LateVotes,
     /// Number of streams we have sent.
     pub nonce: u32,
@@ -124,7 +162,7 @@ impl Default for State {
             tips: HashMap::new(),
             connected: watch::Sender::new(0),
             streams: Assembler::default(),
-            early: BTreeMap::new(),
+            early: Early::default(),
             late_votes: LateVotes::default(),
             nonce,
         }
