@@ -1,9 +1,14 @@
 //! Recoverable secp256k1 signatures over 32-byte digests.
 
-use alloy_primitives::{Address, B256, FixedBytes};
+use alloy_primitives::{Address, B256, FixedBytes, U256, uint};
 use alloy_rlp::{RlpDecodableWrapper, RlpEncodableWrapper};
-use k256::ecdsa::{RecoveryId, VerifyingKey};
 use serde::{Deserialize, Serialize};
+
+/// Order of the group.
+const ORDER: U256 = uint!(0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141_U256);
+/// The largest `s` that is not malleable.
+const HALF_ORDER: U256 =
+    uint!(0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0_U256);
 
 /// `r (32) || s (32) || v (1)` with low `s` and `v` 27 or 28, as `ecrecover` takes it.
 #[derive(
@@ -78,18 +83,22 @@ impl Signature {
     /// # Errors
     /// Malformed, malleable or unrecoverable signatures.
     pub fn recover(&self, digest: B256) -> Result<Address, SignatureError> {
-        let recovery = match self.0[64] {
-            27 => RecoveryId::new(false, false),
-            28 => RecoveryId::new(true, false),
+        let odd = match self.0[64] {
+            27 => false,
+            28 => true,
             other => return Err(SignatureError::RecoveryByte(other)),
         };
-        let signature = k256::ecdsa::Signature::from_slice(&self.0[..64])
-            .map_err(|_| SignatureError::Scalar)?;
-        if signature.normalize_s().is_some() {
+        let [r, s] = [&self.0[..32], &self.0[32..64]].map(U256::from_be_slice);
+        let in_range = |scalar: U256| !scalar.is_zero() && scalar < ORDER;
+        if !in_range(r) || !in_range(s) {
+            return Err(SignatureError::Scalar);
+        }
+        if s > HALF_ORDER {
             return Err(SignatureError::HighS);
         }
-        VerifyingKey::recover_from_prehash(digest.as_slice(), &signature, recovery)
-            .map(|key| Address::from_public_key(&key))
+        // libsecp256k1, several times faster than the pure Rust curve that signs.
+        alloy_primitives::Signature::new(r, s, odd)
+            .recover_address_from_prehash(&digest)
             .map_err(|_| SignatureError::NotRecoverable)
     }
 }

@@ -60,6 +60,24 @@ proptest! {
         }
     }
 
+    /// Two independent implementations of the curve say the same of every signature.
+    #[test]
+    fn recovery_agrees_with_the_curve_that_signs(
+        signature in signature(), odd in any::<bool>(), shift in 0usize..3, digest in hash(),
+    ) {
+        use k256::ecdsa::{RecoveryId, VerifyingKey};
+        let signature = with_s(&signature, s_of(&signature) >> shift, 27 + u8::from(odd));
+        let expected = k256::ecdsa::Signature::from_slice(&signature.as_bytes()[..64])
+            .ok()
+            .filter(|signature| signature.normalize_s().is_none())
+            .and_then(|signature| {
+                let id = RecoveryId::new(odd, false);
+                VerifyingKey::recover_from_prehash(digest.as_slice(), &signature, id).ok()
+            })
+            .map(|key| Address::from_public_key(&key));
+        prop_assert_eq!(signature.recover(digest).ok(), expected);
+    }
+
     #[test]
     fn a_node_signature_is_bound_to_key_and_message(
         seed in any::<[u8; 32]>(), message in any::<Vec<u8>>(), bit in 0usize..512,
