@@ -8,7 +8,7 @@ use std::{
 use ande_devnet::Rpc;
 use tokio::task::JoinHandle;
 
-const POLL: Duration = Duration::from_millis(10);
+const POLL: Duration = Duration::from_millis(20);
 
 /// Watches the certified height of nodes and notes when it grew anywhere.
 #[derive(Debug)]
@@ -24,13 +24,12 @@ impl HeightWatch {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&seen);
         let task = tokio::spawn(async move {
-            loop {
-                let heights = futures::future::join_all(rpcs.iter().map(Rpc::height)).await;
-                let top = heights.into_iter().flatten().max();
-                if let Some(top) = top {
+            // One node at a time: asking all of them at once would load what is measured.
+            for rpc in rpcs.iter().cycle() {
+                if let Ok(height) = rpc.height().await {
                     let mut seen = sink.lock().unwrap_or_else(PoisonError::into_inner);
-                    if seen.last().is_none_or(|(_, last)| *last < top) {
-                        seen.push((Instant::now(), top));
+                    if seen.last().is_none_or(|(_, last)| *last < height) {
+                        seen.push((Instant::now(), height));
                     }
                 }
                 tokio::time::sleep(POLL).await;
