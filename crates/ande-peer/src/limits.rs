@@ -24,13 +24,13 @@ pub struct PeerLimits {
 impl Default for PeerLimits {
     fn default() -> Self {
         Self {
-            requests_per_second: 200,
-            burst: 400,
+            requests_per_second: 500,
+            burst: 1000,
             in_flight_per_peer: 32,
             body_bytes: 64 << 20,
             body_timeout: Duration::from_secs(10),
             answer_timeout: Duration::from_secs(30),
-            hellos_per_second: 50,
+            hellos_per_second: 1000,
         }
     }
 }

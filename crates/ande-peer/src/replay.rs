@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 
 use crate::{CLOCK_WINDOW_MS, Nonce};
 
-/// Most nonces remembered per peer: 270 requests a second over the whole window.
+/// Most nonces remembered per peer: 540 requests a second, each kept for half the window.
 pub(crate) const NONCES_PER_PEER: usize = 16_384;
 
 /// What the cache says of a nonce.

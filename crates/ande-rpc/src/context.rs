@@ -8,7 +8,7 @@ use alloy_rlp::Decodable as _;
 use ande_consensus::Heads;
 use ande_primitives::{Commit, Domain, EpochSet, Height, NodeId};
 use ande_telemetry::BuildLabels;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::{RpcError, RpcServices, args::Reference};
 
@@ -18,6 +18,8 @@ pub(crate) struct Context {
     pub(crate) domain: Domain,
     pub(crate) genesis_hash: B256,
     pub(crate) started: Instant,
+    /// Bounds transactions whose clients gave up waiting.
+    pub(crate) submissions: Arc<Semaphore>,
     heads: watch::Receiver<Heads>,
 }
 
@@ -27,6 +29,7 @@ impl Context {
         let build = BuildLabels::new(info.version, info.git_sha);
         services.metrics.build_info.set(&build, 1);
         Arc::new(Self {
+            submissions: Arc::new(Semaphore::new(services.limits.calls_waiting)),
             heads: services.store.heads(),
             domain: Domain::new(info.l1_chain_id, info.consensus, info.l2_chain_id),
             genesis_hash: keccak256(&info.genesis),

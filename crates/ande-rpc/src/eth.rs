@@ -61,14 +61,30 @@ pub(crate) async fn send_raw_transaction(
             raw.len()
         )));
     }
-    match context.services.ingress.submit(raw.0, Origin::Client).await {
-        Ok(hash) => {
-            metrics.tx_submitted.inc();
-            Ok(hash)
-        }
+    let submitted = submit(&context, raw).await;
+    let counter = if submitted.is_ok() { &metrics.tx_submitted } else { &metrics.tx_rejected };
+    counter.inc();
+    submitted
+}
+
+/// Submits in a task of its own: a client that hangs up, or a call that times out, must not leave
+/// a transaction half taken.
+async fn submit(context: &Context, raw: Bytes) -> Result<B256, RpcError> {
+    let slot = context.submissions.clone().try_acquire_owned();
+    let Ok(slot) = slot else {
+        return Err(RpcError::Unavailable("too many transactions at the same time".into()));
+    };
+    let ingress = context.services.ingress.clone();
+    let task = tokio::spawn(async move {
+        let submitted = ingress.submit(raw.0, Origin::Client).await;
+        drop(slot);
+        submitted
+    });
+    match task.await {
+        Ok(submitted) => Ok(submitted?),
         Err(error) => {
-            metrics.tx_rejected.inc();
-            Err(error.into())
+            tracing::error!(%error, "a transaction could not be handled");
+            Err(RpcError::Internal("the transaction could not be handled"))
         }
     }
 }

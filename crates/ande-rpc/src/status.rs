@@ -134,9 +134,10 @@ async fn batches(context: &Context) -> Batches {
             "failed": count(BatchState::Failed),
         }),
         settlement: json!({
-            "last_submitted_batch_hash": last
-                .as_ref()
-                .filter(|row| row.state != BatchState::Created)
+            "last_submitted_batch_hash": rows
+                .iter()
+                .rev()
+                .find(|row| !matches!(row.state, BatchState::Created | BatchState::Failed))
                 .map(|row| row.header.content_hash()),
             "last_state": last.as_ref().map(|row| state_name(row.state)),
             "last_error": last.as_ref().and_then(|row| row.error.clone()),

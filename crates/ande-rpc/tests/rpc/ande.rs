@@ -294,6 +294,7 @@ async fn status_says_what_an_operator_asks() {
         ("/batcher/last_batch_number", json!(1)),
         ("/posting/pending", json!(1)),
         ("/settlement/lifecycle/created", json!(1)),
+        ("/settlement/last_submitted_batch_hash", Value::Null),
         ("/l1/up", json!(true)),
         ("/l1/final", json!(10)),
         ("/peers/0/name", json!("node-2")),

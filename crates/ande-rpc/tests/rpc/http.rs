@@ -181,6 +181,26 @@ async fn calls_and_requests_have_time_limits() {
 }
 
 #[tokio::test]
+async fn a_client_that_hangs_up_leaves_no_transaction_half_taken() {
+    let node = Node::start().await;
+    *node.pool.delay.lock().unwrap() = Some(Duration::from_millis(300));
+    let raw = transfer(11, 0);
+    let hash = alloy_primitives::keccak256(&raw);
+    let call =
+        json!({"jsonrpc": "2.0", "id": 1, "method": "eth_sendRawTransaction", "params": [raw]});
+    let impatient = reqwest::Client::new()
+        .post(node.url())
+        .header("content-type", "application/json")
+        .body(call.to_string())
+        .send();
+    let impatient = tokio::spawn(impatient);
+    until(|| !node.pool.order.lock().unwrap().is_empty()).await;
+    impatient.abort();
+    until(|| node.metrics.rpc_connections.get() == 0).await;
+    until(|| node.pool.taken.lock().unwrap().contains_key(&hash)).await;
+}
+
+#[tokio::test]
 async fn the_end_waits_for_open_requests_and_for_nothing_else() {
     let mut node = Node::start().await;
     *node.pool.delay.lock().unwrap() = Some(Duration::from_millis(500));
