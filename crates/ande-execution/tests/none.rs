@@ -259,7 +259,7 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn two_nodes_agree_on_every_block(blocks in prop::collection::vec(prop::collection::vec(0u64..40, 0..12), 1..6)) {

@@ -418,7 +418,7 @@ pub(crate) async fn read_range(
     let Some(end) = end else { return Ok(Vec::new()) };
     let rows = sqlx::query(
         "SELECT b.height AS height, b.hash AS hash, b.execution_hash AS execution_hash,
-                b.body_id AS body_id, b.certificate AS certificate, d.body AS body
+                b.body_id AS body_id, b.certificate AS certificate, d.hash AS body_hash, d.body AS body
          FROM blocks b LEFT JOIN bodies d ON d.id = b.body_id
          WHERE b.height BETWEEN ? AND ? ORDER BY b.height",
     )
@@ -441,7 +441,8 @@ fn decode_commit(row: &SqliteRow) -> Result<Commit, StoreError> {
     let certificate = Certificate::from_canonical(&certificate)
         .map_err(|error| place.corrupt(height, error.to_string()))?;
     let block = decode_body(hash, height, row.blob("body")?)?;
-    let agree = block.header.execution_hash == execution_hash
+    let agree = row.hash("body_hash")? == hash
+        && block.header.execution_hash == execution_hash
         && certificate.block_hash == hash
         && certificate.height == block.height();
     if !agree {

@@ -8,8 +8,8 @@ use crate::{KvBatch, KvError, KvStore, Space};
 
 /// Memory for blocks of the index that were read lately.
 const CACHE_BYTES: u64 = 32 << 20;
-/// Entries held in memory before they are sorted to disk.
-const MEMTABLE_BYTES: u64 = 16 << 20;
+/// Entries held in memory before they are sorted to disk; read again at the start.
+const MEMTABLE_BYTES: u64 = 8 << 20;
 const JOURNAL_BYTES: u64 = 128 << 20;
 
 /// [`KvStore`] over a log-structured merge tree.

@@ -143,7 +143,7 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// The journal equals a set, whatever is added, removed and restarted. Removed transactions may
     /// come back after a restart, none that is pending may be lost.

@@ -146,7 +146,7 @@ impl GuardFile {
         self.check()?;
         self.failed = true;
         let temporary = with_suffix(&self.path, "tmp");
-        let (file, sum) = write_whole(&temporary, self.owner, records, true)?;
+        let (file, sum) = write_whole(&temporary, self.owner, records)?;
         file.try_lock().map_err(io::Error::from)?;
         std::fs::rename(&temporary, &self.path)?;
         sync_parent(&self.path)?;
@@ -173,7 +173,7 @@ impl GuardFile {
 fn create(path: &Path, owner: Owner) -> Result<Option<GuardFile>, GuardError> {
     let temporary = with_suffix(path, &format!("new-{}", std::process::id()));
     let fail = |source| io_error("create", path)(source);
-    let (file, sum) = write_whole(&temporary, owner, &[], true).map_err(fail)?;
+    let (file, sum) = write_whole(&temporary, owner, &[]).map_err(fail)?;
     file.try_lock().map_err(|error| fail(error.into()))?;
     let linked = std::fs::hard_link(&temporary, path);
     std::fs::remove_file(&temporary).map_err(fail)?;
@@ -188,12 +188,7 @@ fn create(path: &Path, owner: Owner) -> Result<Option<GuardFile>, GuardError> {
 }
 
 /// Writes a complete guard file; returns it with the checksum of its last block.
-fn write_whole(
-    path: &Path,
-    owner: Owner,
-    records: &[Record],
-    replace: bool,
-) -> io::Result<(File, B256)> {
+fn write_whole(path: &Path, owner: Owner, records: &[Record]) -> io::Result<(File, B256)> {
     if records.len() > CAPACITY {
         return Err(io::Error::other("more records than the sign guard holds"));
     }
@@ -206,13 +201,13 @@ fn write_whole(
         bytes.extend_from_slice(&block);
     }
     bytes.resize(FILE_BYTES, 0);
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(replace)
-        .mode(0o600)
-        .open(path)?;
+    // What a crash left behind may have another mode.
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file =
+        OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(&bytes)?;
     file.sync_all()?;
     Ok((file, sum))
