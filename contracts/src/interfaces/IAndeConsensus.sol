@@ -7,6 +7,5 @@ import {IAndeConsensusExtension} from "./IAndeConsensusExtension.sol";
 /// @title IAndeConsensus
 /// @notice Custody of the stake, registry of validators, frozen validator sets and the proposer schedule.
 /// @dev The complete interface of a deployed AndeConsensus. Exits, slashing, jail, halt and guardian are declared in
-///      IAndeExits, IAndeSlashing and IAndeGovernance and are not part of this version: stake bonded here cannot be
-///      withdrawn yet.
+///      interfaces/planned and are not part of this version: stake bonded here cannot be withdrawn yet.
 interface IAndeConsensus is IAndeConsensusCore, IAndeConsensusExtension {}

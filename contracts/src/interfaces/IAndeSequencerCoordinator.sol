@@ -5,7 +5,7 @@ import {BatchHeader, BatchTip, DaPointer, QuorumCert} from "../consensus/AndeTyp
 
 /// @title IAndeSequencerCoordinator
 /// @notice Accepts batches that a quorum of the epoch's validator set certified. Anyone may relay a certificate.
-/// @dev Blob batches and the forced queue are declared in IAndeBlobBatches and IAndeForcedInclusion and are not part
+/// @dev Blob batches and the forced queue are declared in interfaces/planned and are not part
 ///      of this version: the queue is empty, so `forcedUpTo` and `forcedAcc` of every header must be zero.
 interface IAndeSequencerCoordinator {
     event BatchAccepted(

@@ -72,7 +72,7 @@ contract CertificatesFuzz is ConsensusFixture {
     function testFuzz_B7_anyBitOfSignatures_reverts(uint256 bit) external {
         Submission memory s = certifiedBatch(180);
         bit = bound(bit, 0, s.qc.signatures.length * 8 - 1);
-        s.qc.signatures[bit / 8] ^= bytes1(uint8(1 << (bit % 8)));
+        s.qc.signatures[bit / 8] ^= _bit(bit);
         assertTrue(!_accepted(s), "accepted a changed signature");
     }
 
@@ -179,7 +179,7 @@ contract CertificatesFuzz is ConsensusFixture {
         // One in two is left as it is.
         if (mutation % 2 == 0) {
             uint256 bit = (mutation >> 8) % (proof.length * 8);
-            if (mutation % 4 == 0) proof[bit / 8] ^= bytes1(uint8(1 << (bit % 8)));
+            if (mutation % 4 == 0) proof[bit / 8] ^= _bit(bit);
             else if (mutation % 8 == 2) proof = bytes.concat(proof, hex"00");
             else signers ^= uint256(1) << ((mutation >> 8) % (n + 2));
         }
@@ -249,6 +249,10 @@ contract CertificatesFuzz is ConsensusFixture {
         VM.prank(RELAY, RELAY);
         (ok,) = address(coordinator).call(input);
         VM.revertToState(state);
+    }
+
+    function _bit(uint256 bit) private pure returns (bytes1) {
+        return bytes1(uint8(uint256(1) << (bit % 8)));
     }
 
     function _headerPtr(BatchHeader memory header) private pure returns (uint256 ptr) {

@@ -119,12 +119,21 @@ abstract contract ConsensusInvariants is TestBase {
     function _E8_candidates() private view {
         uint256[] memory words = handler.harness().candidates();
         assertEq(words.length, handler.registered(), "everybody is a candidate");
+        SetMember[] memory frozen;
+        if (consensus.launched() && !handler.harness().setDirty()) {
+            frozen = consensus.getValidatorSet(consensus.lastFrozenEpoch());
+            assertEq(frozen.length, words.length, "clean: their number");
+        }
         for (uint256 i = 0; i < words.length; ++i) {
             uint32 id = ValidatorSetLib.idOf(words[i]);
             assertEq(handler.harness().activeIndexPlus1(id), i + 1, "E8 index");
             ValidatorView memory v = consensus.getValidator(id);
             assertEq(v.signer, ValidatorSetLib.signerOf(words[i]), "E8 signer");
             assertEq(v.weight, ValidatorSetLib.weightOf(words[i]), "E8 weight");
+            if (frozen.length != 0) {
+                assertEq(v.signer, frozen[i].signer, "clean: the last set is the candidates");
+                assertEq(v.weight, frozen[i].weight, "clean: their weights");
+            }
             assertEq(consensus.idOfSigner(v.signer), id, "S4 signer");
             assertEq(consensus.idOfOwner(v.owner), id, "owner");
         }

@@ -14,6 +14,10 @@ contract ConsensusHarness is AndeConsensus {
         return _candidates();
     }
 
+    function setDirty() external view returns (bool) {
+        return _loadRegistry().setDirty;
+    }
+
     function activeIndexPlus1(uint32 id) external view returns (uint256) {
         return _validators[id].activeIndexPlus1;
     }

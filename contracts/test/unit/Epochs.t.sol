@@ -140,6 +140,25 @@ contract EpochsTest is ConsensusFixture {
         assertTrue(consensus.isActiveSigner(account(4)), "signs");
     }
 
+    function test_topUp_changesNextSet() external {
+        launchWith(3);
+        submitTo(599);
+        address owner = account(2);
+        fund(owner, 3e18);
+        VM.prank(owner);
+        consensus.topUp(2, 2.5e18);
+        submitTo(600);
+        assertEq(consensus.totalWeight(2), 3000, "frozen before");
+        assertEq(consensus.getValidatorSet(3)[1].weight, 1002, "whole tokens, next freeze");
+        assertEq(consensus.setIdOf(3), 4, "new set");
+        // A top-up that does not complete a token does not make a new set.
+        VM.prank(owner);
+        consensus.topUp(2, 0.25e18);
+        submitTo(1199);
+        submitTo(1200);
+        assertEq(consensus.setIdOf(4), 4, "same set");
+    }
+
     function test_epochClosed_byFirstBatchOfNext() external {
         launchWith(3);
         submitTo(599);
