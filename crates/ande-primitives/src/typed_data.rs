@@ -161,7 +161,7 @@ pub struct SignerKey {
 }
 
 /// Binds every signature to one settlement chain, one contract and one L2.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Domain {
     l2_chain_id: u64,
     separator: B256,
