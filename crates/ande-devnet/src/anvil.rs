@@ -7,7 +7,7 @@ use std::{
 };
 
 use eyre::{Result, bail};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     process::{Launch, OnOrphan, Process},
@@ -22,6 +22,8 @@ pub const L1_CHAIN_ID: u64 = 31337;
 /// nothing anywhere else.
 pub const BANK_KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
 
+/// Blocks below the head that are not final, with one slot in an epoch.
+const FINAL_DEPTH: u64 = 2;
 const STATE_FILE: &str = "anvil-state.json";
 const START_LIMIT: Duration = Duration::from_secs(30);
 const STOP_GRACE: Duration = Duration::from_secs(20);
@@ -77,6 +79,7 @@ impl Anvil {
     /// When anvil is missing, ends at once or does not answer.
     pub async fn start(&mut self) -> Result<()> {
         std::fs::create_dir_all(&self.dir)?;
+        let continues = self.has_state();
         let args = [
             "--host".into(),
             "127.0.0.1".into(),
@@ -86,7 +89,7 @@ impl Anvil {
             L1_CHAIN_ID.to_string(),
             "--block-time".into(),
             self.block_time_secs.to_string(),
-            // Two blocks behind the head are final.
+            // Two blocks below the head are final.
             "--slots-in-an-epoch".into(),
             "1".into(),
             "--order".into(),
@@ -94,9 +97,7 @@ impl Anvil {
             "--state".into(),
             STATE_FILE.into(),
             "--state-interval".into(),
-            "2".into(),
-            // After a restart the nodes ask for the state of final blocks, which lie behind the head.
-            "--preserve-historical-states".into(),
+            "5".into(),
             "--cache-path".into(),
             "anvil-cache".into(),
             "--quiet".into(),
@@ -121,6 +122,11 @@ impl Anvil {
         })
         .await;
         answered?;
+        if continues {
+            // anvil keeps only the state of its last block. Blocks of this run take the place of
+            // the final ones, whose state the nodes read.
+            rpc.call::<Value>("anvil_mine", json!([FINAL_DEPTH + 1])).await?;
+        }
         self.process = Some(process);
         Ok(())
     }

@@ -154,7 +154,7 @@ fn line(cluster: &Cluster, look: &Look, load: Option<&str>) -> String {
     let peers: Vec<String> = look
         .nodes
         .iter()
-        .map(|node| node.as_ref().map_or_else(|| "down".into(), |node| node.peers().to_string()))
+        .map(|node| node.as_ref().map_or_else(|| "-".into(), |node| node.peers().to_string()))
         .collect();
     let mut text = format!(
         "height {height}  proposer {}  window {}  skip {}  peers {}  batches {}",
@@ -192,7 +192,7 @@ fn block(cluster: &Cluster, look: &Look, load: Option<&str>, uptime: Duration) -
     for (node, observed) in cluster.nodes().iter().zip(&look.nodes) {
         let mark = if Some(u64::from(node.id())) == proposer { "*" } else { " " };
         let state = observed.as_ref().map_or_else(
-            || "down".into(),
+            || "no answer".into(),
             |seen| {
                 format!(
                     "height {}  peers {}  pool {}{}",
