@@ -72,12 +72,12 @@ impl Node {
         let executor: Arc<dyn Executor> =
             Arc::new(NoneExecutor::new(genesis, Arc::new(StoreIndex(store.clone()))));
         let pool = Pool::new(PoolLimits::default(), Arc::new(UnknownNonces));
-        let pool = Arc::new(TransactionPool::open(pool, store.clone(), L2_CHAIN).await.unwrap());
-        let (l1, l1_view) = watch::channel(L1View::default());
         let config = SequencerConfig {
             heartbeat: Duration::from_secs(3600),
             ..SequencerConfig::new(L2_CHAIN)
         };
+        let pool = Arc::new(TransactionPool::open(pool, store.clone(), &config).await.unwrap());
+        let (l1, l1_view) = watch::channel(L1View::default());
         let chain = Chain::open(ChainParts {
             config,
             signer: key().address(),
