@@ -183,6 +183,13 @@ impl Actors {
         self.metrics.node_safety_failure.get() != 0
     }
 
+    /// Makes the engine believe that its log failed.
+    #[cfg(test)]
+    pub(crate) fn fail_safety(&self, reason: &str) {
+        let failure = malachitebft_engine::node::NodeMsg::SafetyFailure(reason.to_owned());
+        self.node.cast(failure).unwrap();
+    }
+
     /// Stops all actors and waits until the network and the log are released.
     pub(crate) async fn stop(self) {
         stop(&self.node, &self.cells).await;

@@ -148,3 +148,104 @@ impl OrderingEngine for BftEngine {
         result
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use ande_consensus::conformance::{MemoryChain, MemorySigner};
+    use ande_primitives::NodeKey;
+
+    use super::*;
+    use crate::test_support::{CHAIN, domain, key, set};
+
+    /// A lone validator of four, so that nothing is decided.
+    fn engine(dir: &std::path::Path, port: u16) -> BftEngine {
+        let config = BftConfig::new(
+            dir.to_owned(),
+            ([127, 0, 0, 1], port).into(),
+            NodeKey::from_seed(&[1; 32]),
+            "lone".to_owned(),
+            CHAIN,
+            Duration::from_millis(200),
+        );
+        let config = BftConfig { start_delay: Duration::ZERO, ..config };
+        let signer = Arc::new(MemorySigner::new(key(0), domain()));
+        BftEngine::new(config, signer, watch::Sender::new(Vec::new()).subscribe()).unwrap()
+    }
+
+    fn free_port() -> u16 {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().port()
+    }
+
+    fn chain() -> Arc<MemoryChain> {
+        let chain = MemoryChain::new(CHAIN, true);
+        chain.put_set(set());
+        Arc::new(chain)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_log_that_failed_halts_the_engine() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut engine = engine(dir.path(), free_port());
+        let (service, mut actors) = engine.start(chain()).await.unwrap();
+        actors.fail_safety("told to");
+        let result = service.run(&mut actors, CancellationToken::new()).await;
+        assert!(matches!(result, Err(EngineError::Stopped(_))), "{result:?}");
+        actors.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn stopping_releases_log_and_port() {
+        let dir = tempfile::tempdir().unwrap();
+        let port = free_port();
+        for _ in 0..3 {
+            let engine = Box::new(engine(dir.path(), port));
+            let (mut view, shutdown) = (engine.view(), CancellationToken::new());
+            let task = tokio::spawn(engine.run(chain(), shutdown.clone()));
+            let deciding = view.wait_for(|view| view.phase == EnginePhase::Deciding);
+            tokio::time::timeout(Duration::from_secs(30), deciding).await.unwrap().unwrap();
+            shutdown.cancel();
+            task.await.unwrap().unwrap();
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_directory_has_one_engine() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut first = engine(dir.path(), free_port());
+        let (service, actors) = first.start(chain()).await.unwrap();
+        let second = engine(dir.path(), free_port()).start(chain()).await;
+        assert!(matches!(second, Err(EngineError::Start(_))));
+        drop(service);
+        actors.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_taken_port_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let result = engine(dir.path(), port).start(chain()).await;
+        let Err(EngineError::Start(reason)) = result else {
+            panic!("it starts");
+        };
+        assert!(reason.contains(&port.to_string()), "{reason}");
+    }
+
+    #[test]
+    fn signer_and_engine_must_be_of_one_chain() {
+        let config = BftConfig::new(
+            "data".into(),
+            ([127, 0, 0, 1], 1).into(),
+            NodeKey::from_seed(&[1; 32]),
+            "lone".to_owned(),
+            CHAIN + 1,
+            Duration::from_secs(1),
+        );
+        let signer = Arc::new(MemorySigner::new(key(0), domain()));
+        let peers = watch::Sender::new(Vec::new()).subscribe();
+        assert!(BftEngine::new(config, signer, peers).is_err());
+    }
+}

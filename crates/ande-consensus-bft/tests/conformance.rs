@@ -78,4 +78,9 @@ scenarios!(
     keeps_what_was_committed,
     catches_up_what_it_could_not_judge,
     adds_peers_at_runtime,
+    wakes_without_its_proposer,
+    abstains_when_the_signer_refuses,
+    stops_when_the_guard_fails,
+    reports_a_double_signer,
+    carries_large_blocks,
 );

@@ -22,9 +22,11 @@ mod signer;
 pub use chain::{Judge, MemoryChain};
 pub use cluster::{Cluster, EngineFactory, Member, Options, Peer};
 pub use scenarios::{
-    adds_peers_at_runtime, catches_up_what_it_could_not_judge, changes_the_set_at_a_boundary,
-    idles_without_work, keeps_what_was_committed, orders_blocks, passes_over_a_silent_proposer,
-    recovers_after_a_restart, restarts_as_a_whole, stops_when_a_commit_fails,
-    waits_for_the_set_at_a_boundary,
+    abstains_when_the_signer_refuses, adds_peers_at_runtime, carries_large_blocks,
+    catches_up_what_it_could_not_judge, changes_the_set_at_a_boundary, idles_without_work,
+    keeps_what_was_committed, orders_blocks, passes_over_a_silent_proposer,
+    recovers_after_a_restart, reports_a_double_signer, restarts_as_a_whole,
+    stops_when_a_commit_fails, stops_when_the_guard_fails, waits_for_the_set_at_a_boundary,
+    wakes_without_its_proposer,
 };
-pub use signer::MemorySigner;
+pub use signer::{MemorySigner, SignerMode};

@@ -89,6 +89,7 @@ impl Service {
         let evidence = from_engine(&shared.domain, &shared.scopes, evidence);
         self.report_evidence(evidence);
         self.state.port = Some(StartPort::Next(reply));
+        self.show_idle();
         self.start_if_due();
     }
 

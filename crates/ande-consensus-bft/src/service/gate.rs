@@ -37,6 +37,8 @@ use crate::{
 
 /// After this long without an answer the view says that the set is awaited.
 const SET_PATIENCE: Duration = Duration::from_millis(200);
+/// Pause before the application is asked again after a passing fault.
+const RETRY_DELAY: Duration = Duration::from_millis(500);
 /// Unchecked messages of the next height that are kept until it can be checked.
 const MAX_HINTS: usize = 64;
 /// A round number no stream has: marks wake calls.
@@ -68,8 +70,10 @@ impl Service {
     pub(super) fn on_prepared(&mut self, start: StartHeight) {
         let height = start.height;
         self.shared.scopes.insert(height, start.set.clone());
+        let is_first = matches!(self.state.port, Some(StartPort::First(_)));
         self.shared.view.send_modify(|view| {
-            view.phase = EnginePhase::Idle;
+            view.phase =
+                if is_first { EnginePhase::Starting } else { EnginePhase::Deciding };
             view.height = height;
             view.round = Round(0);
             view.epoch = start.set.epoch;
@@ -80,6 +84,7 @@ impl Service {
             view.is_validator = start.set.committee.get(self.shared.address).is_some();
         });
         self.state.upcoming = Some(Upcoming { start, ready: None });
+        self.show_idle();
         for hint in std::mem::take(&mut self.state.hints) {
             self.check_hint(hint);
         }
@@ -93,6 +98,15 @@ impl Service {
             upcoming.ready = Some(own_work);
         }
         self.start_if_due();
+    }
+
+    /// The engine waits for the next height, and there is no reason for one.
+    pub(super) fn show_idle(&self) {
+        let is_waiting = matches!(self.state.port, Some(StartPort::Next(_)));
+        let is_idle = self.state.upcoming.as_ref().is_some_and(|next| next.ready.is_none());
+        if is_waiting && is_idle {
+            self.shared.view.send_modify(|view| view.phase = EnginePhase::Idle);
+        }
     }
 
     /// Starts the next height once the engine waits for it and there is a reason to.
@@ -388,7 +402,7 @@ async fn prepare(shared: Arc<Shared>, report: mpsc::UnboundedSender<Done>, begin
 }
 
 async fn next_start(shared: &Shared, begin: &Begin) -> Result<StartHeight, EngineError> {
-    let asked = shared.app.start_height();
+    let asked = ask_start(shared);
     tokio::pin!(asked);
     let start = match tokio::time::timeout(SET_PATIENCE, &mut asked).await {
         Ok(start) => start?,
@@ -417,6 +431,19 @@ async fn next_start(shared: &Shared, begin: &Begin) -> Result<StartHeight, Engin
     }
     check_start(&start).map_err(|error| AppError::Fatal(error.to_string()))?;
     Ok(start)
+}
+
+/// The application's answer; a passing fault is waited out.
+async fn ask_start(shared: &Shared) -> Result<StartHeight, AppError> {
+    loop {
+        match shared.app.start_height().await {
+            Err(AppError::Unavailable(reason)) => {
+                warn!(reason, "the next height is not available, trying again");
+                tokio::time::sleep(RETRY_DELAY).await;
+            }
+            answer => return answer,
+        }
+    }
 }
 
 /// Calls the proposer if nothing of a height is heard shortly after it was started.

@@ -29,8 +29,10 @@ use crate::{
 const BLOCKS_PER_ROUND: usize = 2;
 /// Messages that wait for one verdict.
 const MAX_WAITING: usize = 64;
-/// Streams of others than the proposer that wait for the proposal.
-const MAX_UNCLAIMED: usize = 8;
+/// Rounds ahead of the current one whose blocks are judged; the engine looks as far ahead.
+const ROUND_WINDOW: u32 = 10;
+/// Blocks of one streamer other than the proposer that wait for the proposal.
+const UNCLAIMED_PER_STREAMER: usize = 2;
 /// Proposals noted per height.
 const MAX_PROPOSED: usize = 256;
 
@@ -74,7 +76,8 @@ impl Service {
             return;
         };
         let init = &opened.init;
-        if init.proposer != running.start.proposer(init.round)
+        if init.round.0 > running.round.0.saturating_add(ROUND_WINDOW)
+            || init.proposer != running.start.proposer(init.round)
             || running.start.set.committee.get(opened.streamer).is_none()
         {
             warn!(
@@ -87,8 +90,10 @@ impl Service {
         let is_claimed = opened.streamer == init.proposer
             || running.proposed.contains(&(init.round, init.block_hash));
         if !is_claimed {
-            if running.unclaimed.len() < MAX_UNCLAIMED {
-                running.unclaimed.push(opened);
+            let waiting = &mut running.unclaimed;
+            let same = waiting.iter().filter(|other| other.streamer == opened.streamer).count();
+            if same < UNCLAIMED_PER_STREAMER {
+                waiting.push(opened);
             }
             return;
         }

@@ -70,6 +70,8 @@ pub trait EngineFactory: Send + Sync + 'static {
 pub struct Options {
     /// Number of nodes.
     pub nodes: usize,
+    /// This many of the last nodes hold the same validator keys as the nodes before them.
+    pub twins: usize,
     /// Members of the committees of epoch 0, 1, ...; the last counts for all that follow.
     pub committees: Vec<Vec<usize>>,
     /// Sets of these first epochs are stored at the start.
@@ -90,6 +92,7 @@ impl Options {
     pub fn four() -> Self {
         Self {
             nodes: 4,
+            twins: 0,
             committees: vec![vec![0, 1, 2, 3]],
             known_epochs: 1,
             rotation_interval: 5,
@@ -109,6 +112,7 @@ struct Run {
 struct Node {
     member: Member,
     peers: watch::Sender<Vec<Peer>>,
+    signer: Arc<MemorySigner>,
     chain: Arc<MemoryChain>,
     run: Option<Run>,
 }
@@ -156,10 +160,12 @@ impl Cluster {
         let nodes = (0..options.nodes)
             .map(|index| {
                 let all = watch::Sender::new(peers.clone());
-                let signer = MemorySigner::new(validator_key(index), domain.clone());
+                let is_twin = index + options.twins >= options.nodes;
+                let key = if is_twin { index - options.twins } else { index };
+                let signer = Arc::new(MemorySigner::new(validator_key(key), domain.clone()));
                 let member = Member {
                     index,
-                    signer: Arc::new(signer),
+                    signer: signer.clone(),
                     node_key: node_key(index),
                     listen: listeners[index],
                     dir: dir.path().join(format!("node-{index}")),
@@ -168,7 +174,7 @@ impl Cluster {
                     block_time: options.block_time,
                 };
                 let chain = Arc::new(MemoryChain::new(l2_chain_id, options.busy));
-                Node { member, peers: all, chain, run: None }
+                Node { member, peers: all, signer, chain, run: None }
             })
             .collect();
         let cluster = Self { factory, options, domain, nodes, _dir: dir };
@@ -262,6 +268,18 @@ impl Cluster {
         &self.nodes[index].chain
     }
 
+    /// The signer of a node.
+    #[must_use]
+    pub fn signer(&self, index: usize) -> &Arc<MemorySigner> {
+        &self.nodes[index].signer
+    }
+
+    /// The domain of all signatures.
+    #[must_use]
+    pub const fn domain(&self) -> &Domain {
+        &self.domain
+    }
+
     /// The view of a node that runs.
     #[must_use]
     pub fn view(&self, index: usize) -> View {
@@ -329,8 +347,17 @@ impl Cluster {
         .await;
     }
 
-    /// Checks the promises of the seam on what all nodes have committed.
+    /// Checks the promises of the seam on what all nodes have committed, and that nobody was
+    /// accused.
     pub fn check(&self) {
+        self.check_chains();
+        for (index, node) in self.nodes.iter().enumerate() {
+            assert!(node.chain.evidence().is_empty(), "node {index}: nobody contradicts itself");
+        }
+    }
+
+    /// Checks the promises of the seam on what all nodes have committed.
+    pub fn check_chains(&self) {
         let longest =
             self.nodes.iter().map(|node| node.chain.all()).max_by_key(Vec::len).unwrap();
         for (index, node) in self.nodes.iter().enumerate() {
@@ -360,7 +387,6 @@ impl Cluster {
                 );
                 parent = (header.height, header.hash(), header.skip);
             }
-            assert!(node.chain.evidence().is_empty(), "node {index}: nobody contradicts itself");
         }
     }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use ande_primitives::{Height, Skip};
 use tokio::time::Instant;
 
-use super::{Cluster, EngineFactory, Judge, Options};
+use super::{Cluster, EngineFactory, Judge, Options, SignerMode};
 use crate::{EngineError, EnginePhase};
 
 const ALL: [usize; 4] = [0, 1, 2, 3];
@@ -277,6 +277,127 @@ pub async fn adds_peers_at_runtime(factory: Arc<dyn EngineFactory>) {
     .await;
     let tip = cluster.chain(0).tip().0;
     cluster.wait_height(&[0, 1, 2], tip + 3).await;
+    cluster.stop_all().await;
+    cluster.check();
+}
+
+/// The proposer is gone while the chain idles: work still makes a block, after one timeout.
+pub async fn wakes_without_its_proposer(factory: Arc<dyn EngineFactory>) {
+    let options = Options { busy: false, rotation_interval: 1000, ..Options::four() };
+    let block_time = options.block_time;
+    let mut cluster = Cluster::started(factory, options);
+    cluster.wait_height(&ALL, 1).await;
+    let tip = quiet(&cluster, block_time).await;
+    let silent = cluster.scheduled(tip + 1);
+    cluster.stop(silent).await.expect("a clean stop");
+    let others: Vec<usize> = ALL.into_iter().filter(|index| *index != silent).collect();
+    cluster.submit(&others[..1], "alone");
+    cluster.wait_height(&others, tip + 1).await;
+    cluster.submit(&others, "alone");
+    cluster.wait_for("the transaction", |cluster| {
+        let commits = cluster.chain(others[0]).all();
+        commits.iter().any(|commit| !commit.block.transactions.is_empty())
+    })
+    .await;
+    cluster.start(silent);
+    let tip = cluster.chain(others[0]).tip().0;
+    cluster.wait_height(&ALL, tip).await;
+    cluster.stop_all().await;
+    cluster.check();
+}
+
+/// A signer that refuses costs its vote and nothing else.
+pub async fn abstains_when_the_signer_refuses(factory: Arc<dyn EngineFactory>) {
+    let mut cluster = Cluster::started(factory, Options::four());
+    cluster.wait_height(&ALL, 2).await;
+    let mute = 3;
+    cluster.signer(mute).set_mode(SignerMode::Refusing);
+    let from = ALL.into_iter().map(|index| cluster.chain(index).tip().0).max().unwrap() + 2;
+    // Long enough that the mute one has a turn.
+    cluster.wait_height(&ALL, from + 20).await;
+    cluster.signer(mute).set_mode(SignerMode::Guarded);
+    let until = cluster.chain(0).tip().0;
+    let signs = |cluster: &Cluster, from: u64, to: u64| {
+        cluster
+            .chain(0)
+            .all()
+            .iter()
+            .filter(|commit| (from..to).contains(&commit.block.height().0))
+            .flat_map(|commit| commit.certificate.signatures.clone())
+            .any(|entry| cluster.index_of(entry.signer) == mute)
+    };
+    assert!(!signs(&cluster, from, until), "it signs although it must not");
+    cluster.wait_for("the signer to be heard again", |c| signs(c, until, u64::MAX)).await;
+    cluster.stop_all().await;
+    cluster.check();
+}
+
+/// A guard that cannot be written stops the engine before anything is signed.
+pub async fn stops_when_the_guard_fails(factory: Arc<dyn EngineFactory>) {
+    let mut cluster = Cluster::started(factory, Options::four());
+    cluster.wait_height(&ALL, 2).await;
+    cluster.signer(1).set_mode(SignerMode::Broken);
+    let error = cluster.ended(1).await.expect_err("the engine stops");
+    assert!(matches!(error, EngineError::Stopped(_)), "{error}");
+    let tip = cluster.chain(0).tip().0;
+    cluster.wait_height(&[0, 2, 3], tip + 3).await;
+    cluster.signer(1).set_mode(SignerMode::Guarded);
+    cluster.start(1);
+    cluster.wait_height(&ALL, tip + 6).await;
+    cluster.stop_all().await;
+    cluster.check();
+}
+
+/// Two nodes with one validator key: the honest ones agree and hold proof against the key.
+pub async fn reports_a_double_signer(factory: Arc<dyn EngineFactory>) {
+    let options = Options { nodes: 5, twins: 1, rotation_interval: 2, ..Options::four() };
+    let honest = [0, 1, 2];
+    let mut cluster = Cluster::started(factory, options);
+    cluster.wait_for("proof", |cluster| {
+        honest.into_iter().any(|index| !cluster.chain(index).evidence().is_empty())
+    })
+    .await;
+    let tip = cluster.chain(0).tip().0;
+    cluster.wait_height(&honest, tip + 3).await;
+    for index in 0..5 {
+        // A twin may see its own key contradict itself and stop; that is up to the engine.
+        let _ = cluster.stop(index).await;
+    }
+    cluster.check_chains();
+    for index in honest {
+        for evidence in cluster.chain(index).evidence() {
+            assert!(evidence.is_proof(cluster.domain()), "{evidence:?}");
+            assert_eq!(cluster.index_of(evidence.signer), 3, "an honest node is accused");
+        }
+    }
+}
+
+/// Blocks of many parts are proposed, judged and caught up with.
+pub async fn carries_large_blocks(factory: Arc<dyn EngineFactory>) {
+    let options =
+        Options { busy: false, block_time: Duration::from_millis(500), ..Options::four() };
+    let mut cluster = Cluster::started(factory, options);
+    cluster.wait_height(&ALL, 1).await;
+    let away = 2;
+    cluster.stop(away).await.expect("a clean stop");
+    let others = [0, 1, 3];
+    for number in 0..3u8 {
+        let tip = cluster.chain(0).tip().0;
+        for part in 0..8u8 {
+            let mut transaction = format!("{number} {part} ");
+            transaction.extend(std::iter::repeat_n('x', 100 << 10));
+            cluster.submit(&others, &transaction);
+        }
+        cluster.wait_height(&others, tip + 1).await;
+    }
+    cluster.wait_for("all transactions", |cluster| {
+        let commits = cluster.chain(0).all();
+        commits.iter().map(|commit| commit.block.transactions.len()).sum::<usize>() == 24
+    })
+    .await;
+    cluster.start(away);
+    let tip = cluster.chain(0).tip().0;
+    cluster.wait_height(&ALL, tip).await;
     cluster.stop_all().await;
     cluster.check();
 }

@@ -12,19 +12,38 @@ use crate::{ConsensusSigner, SignError};
 
 type Slot = (Era, Epoch, Height, Round, VoteKind);
 
+/// What a signer does when asked for a vote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SignerMode {
+    /// It signs what its guard allows.
+    #[default]
+    Guarded,
+    /// It refuses everything.
+    Refusing,
+    /// Its guard cannot be written.
+    Broken,
+}
+
 /// One digest per slot, never an older slot.
 #[derive(Debug)]
 pub struct MemorySigner {
     key: ValidatorKey,
     domain: Domain,
     signed: Mutex<BTreeMap<Slot, (B256, Signature)>>,
+    mode: Mutex<SignerMode>,
 }
 
 impl MemorySigner {
     /// A signer with an empty guard.
     #[must_use]
     pub const fn new(key: ValidatorKey, domain: Domain) -> Self {
-        Self { key, domain, signed: Mutex::new(BTreeMap::new()) }
+        let mode = Mutex::new(SignerMode::Guarded);
+        Self { key, domain, signed: Mutex::new(BTreeMap::new()), mode }
+    }
+
+    /// Changes what it does.
+    pub fn set_mode(&self, mode: SignerMode) {
+        *self.mode.lock().unwrap() = mode;
     }
 }
 
@@ -46,6 +65,13 @@ impl ConsensusSigner for MemorySigner {
             what: format!("{vote:?}"),
             reason: reason.to_owned(),
         };
+        match *self.mode.lock().unwrap() {
+            SignerMode::Guarded => {}
+            SignerMode::Refusing => return Err(refused("told to refuse")),
+            SignerMode::Broken => {
+                return Err(SignError::Guard(std::io::Error::other("told to fail")));
+            }
+        }
         if let Some((known, signature)) = signed.get(&slot) {
             return if *known == digest {
                 Ok(*signature)
