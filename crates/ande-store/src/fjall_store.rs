@@ -4,7 +4,7 @@ use std::path::Path;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
-use crate::{KvBatch, KvError, KvStore, Space};
+use crate::{KvBatch, KvError, KvStore, KvWrite, Space};
 
 /// Memory for blocks of the index that were read lately.
 const CACHE_BYTES: u64 = 32 << 20;
@@ -68,7 +68,7 @@ impl KvStore for FjallStore {
 
     fn write(&self, batch: KvBatch) -> Result<(), KvError> {
         let mut writes = self.database.batch();
-        for (space, key, value) in batch.writes {
+        for KvWrite { space, key, value } in batch.writes {
             match value {
                 Some(value) => writes.insert(self.keyspace(space), key, value),
                 None => writes.remove(self.keyspace(space), key),

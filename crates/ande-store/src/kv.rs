@@ -38,22 +38,33 @@ pub struct KvError {
     pub source: Box<dyn std::error::Error + Send + Sync>,
 }
 
+/// One change of one key.
+#[derive(Debug)]
+pub struct KvWrite {
+    /// Space of the key.
+    pub space: Space,
+    /// The key.
+    pub key: Vec<u8>,
+    /// The new value; none removes the key.
+    pub value: Option<Vec<u8>>,
+}
+
 /// Writes that take effect together or not at all.
 #[derive(Debug, Default)]
 pub struct KvBatch {
-    /// Space, key, and the new value; none removes the key.
-    pub writes: Vec<(Space, Vec<u8>, Option<Vec<u8>>)>,
+    /// The writes, in order.
+    pub writes: Vec<KvWrite>,
 }
 
 impl KvBatch {
     /// Sets a key.
     pub fn put(&mut self, space: Space, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
-        self.writes.push((space, key.into(), Some(value.into())));
+        self.writes.push(KvWrite { space, key: key.into(), value: Some(value.into()) });
     }
 
     /// Removes a key.
     pub fn remove(&mut self, space: Space, key: impl Into<Vec<u8>>) {
-        self.writes.push((space, key.into(), None));
+        self.writes.push(KvWrite { space, key: key.into(), value: None });
     }
 }
 
@@ -101,7 +112,7 @@ impl KvStore for MemoryStore {
 
     fn write(&self, batch: KvBatch) -> Result<(), KvError> {
         let mut map = self.map.write();
-        for (space, key, value) in batch.writes {
+        for KvWrite { space, key, value } in batch.writes {
             match value {
                 Some(value) => map.insert((space, key), value),
                 None => map.remove(&(space, key)),

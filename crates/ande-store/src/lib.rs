@@ -37,7 +37,7 @@ pub use fjall_store::FjallStore;
 pub use guard::{GuardError, GuardedSigner, HighWater};
 pub use identity::ChainIdentity;
 pub use journal::{MAX_JOURNAL_BYTES, MAX_JOURNAL_GROUP_BYTES};
-pub use kv::{KvBatch, KvError, KvStore, MemoryStore, Space};
+pub use kv::{KvBatch, KvError, KvStore, KvWrite, MemoryStore, Space};
 pub use l1_transactions::{L1TxRow, L1TxState};
 pub use meta::L1Cursor;
 pub use store::{STORAGE_VERSION, Store, StoreOptions};

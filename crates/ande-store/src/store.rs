@@ -237,7 +237,7 @@ async fn open_hot(dir: PathBuf) -> Result<Arc<dyn KvStore>, StoreError> {
 
 /// Writes the index entries of every block that the hot store does not have.
 async fn bring_up(readers: &SqlitePool, kv: Arc<dyn KvStore>, tip: &Tip) -> Result<(), StoreError> {
-    let marker = blocking(&kv, |kv| index::marker(kv)).await?;
+    let marker = blocking(&kv, index::marker).await?;
     let known = match marker {
         Some((height, hash)) if height <= tip.height => {
             crate::chain::hash_at(readers, height).await?.is_some_and(|stored| stored == hash)
@@ -247,7 +247,7 @@ async fn bring_up(readers: &SqlitePool, kv: Arc<dyn KvStore>, tip: &Tip) -> Resu
     let mut next = match marker {
         Some((height, _)) if known => height.next(),
         _ => {
-            blocking(&kv, |kv| index::reset(kv)).await?;
+            blocking(&kv, index::reset).await?;
             Height(1)
         }
     };
