@@ -1,12 +1,14 @@
 //! The pool as a service: signature recovery off the lock, journal, and waiting for work.
 
+use std::collections::HashMap;
+
 use alloy_primitives::{B256, Bytes, keccak256};
 use alloy_rlp::Encodable as _;
 use ande_consensus::{PoolStatus, SubmitError};
 use ande_pool::{InsertKind, Pool, PoolError, PooledTransaction};
 use ande_store::Store;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tracing::{info, warn};
 
 use crate::{SequencerConfig, SequencerError};
@@ -16,12 +18,39 @@ const RLP_LIST_HEADER: usize = 4;
 
 /// Pending transactions of this node, journaled before they are acknowledged.
 pub struct TransactionPool {
-    pool: Mutex<Pool>,
+    held: Mutex<Held>,
     store: Store,
     l2_chain_id: u64,
     /// Most bytes of RLP-encoded transactions in a block: a larger transaction would never leave.
     max_block_bytes: usize,
     arrived: Notify,
+}
+
+/// Transactions in memory.
+struct Held {
+    pool: Pool,
+    /// Those whose journal entry is being written: not to be acknowledged to anybody yet. The
+    /// channel closes when the write has ended, well or not.
+    journaling: HashMap<B256, watch::Receiver<()>>,
+}
+
+/// A journal entry being written. Unless it ends well the transaction leaves the pool again, also
+/// when the caller stops waiting.
+struct Journaling<'a> {
+    service: &'a TransactionPool,
+    hash: B256,
+    durable: bool,
+    _open: watch::Sender<()>,
+}
+
+impl Drop for Journaling<'_> {
+    fn drop(&mut self) {
+        let mut held = self.service.held.lock();
+        held.journaling.remove(&self.hash);
+        if !self.durable {
+            held.pool.remove_included(&[self.hash]);
+        }
+    }
 }
 
 impl std::fmt::Debug for TransactionPool {
@@ -41,7 +70,7 @@ impl TransactionPool {
         config: &SequencerConfig,
     ) -> Result<Self, SequencerError> {
         let service = Self {
-            pool: Mutex::new(pool),
+            held: Mutex::new(Held { pool, journaling: HashMap::new() }),
             store,
             l2_chain_id: config.l2_chain_id,
             max_block_bytes: config.max_block_bytes,
@@ -54,7 +83,7 @@ impl TransactionPool {
         for ((raw, hash), included) in journal.into_iter().zip(hashes).zip(included) {
             let kept = !included
                 && match service.recover(raw).await {
-                    Ok(transaction) => service.pool.lock().insert(transaction).is_ok(),
+                    Ok(transaction) => service.held.lock().pool.insert(transaction).is_ok(),
                     Err(_) => false,
                 };
             if !kept {
@@ -79,26 +108,63 @@ impl TransactionPool {
             )));
         }
         let hash = keccak256(&raw);
-        if self.pool.lock().contains(&hash) || self.is_included(hash).await? {
+        if self.is_held(hash).await || self.is_included(hash).await? {
             return Ok((hash, false));
         }
         let transaction = self.recover(raw.clone()).await?;
-        let inserted = self.pool.lock().insert(transaction).map_err(refusal)?;
-        if inserted.kind == InsertKind::Duplicate {
-            return Ok((hash, false));
-        }
-        if let Err(error) = self.store.journal_append(&[(hash, raw)]).await {
-            self.pool.lock().remove_included(&[hash]);
+        let (mut journaling, dropped) = loop {
+            if self.is_held(hash).await {
+                return Ok((hash, false));
+            }
+            if let Some(inserted) = self.insert(transaction.clone())? {
+                break inserted;
+            }
+        };
+        self.store.journal_append(&[(hash, raw)]).await.map_err(|error| {
             warn!(%error, "the pool journal cannot be written");
-            return Err(SubmitError::Unavailable("the pool journal cannot be written".into()));
-        }
-        let mut dropped = inserted.evicted;
-        if let InsertKind::Replaced(old) = inserted.kind {
-            dropped.push(old);
-        }
+            SubmitError::Unavailable("the pool journal cannot be written".into())
+        })?;
+        journaling.durable = true;
+        drop(journaling);
         self.forget(dropped);
         self.arrived.notify_waiters();
         Ok((hash, true))
+    }
+
+    /// Whether the transaction is in the pool and in the journal; waits for an entry being written.
+    async fn is_held(&self, hash: B256) -> bool {
+        loop {
+            let mut written = {
+                let held = self.held.lock();
+                match held.journaling.get(&hash) {
+                    None => return held.pool.contains(&hash),
+                    Some(written) => written.clone(),
+                }
+            };
+            // Nothing is ever sent: this ends when the writer is gone.
+            let _ = written.changed().await;
+        }
+    }
+
+    /// Puts a transaction into the pool, and marks it as not yet in the journal. Gives back what
+    /// had to leave for it; none when it is in the pool already.
+    fn insert(
+        &self,
+        transaction: PooledTransaction,
+    ) -> Result<Option<(Journaling<'_>, Vec<B256>)>, SubmitError> {
+        let hash = transaction.hash();
+        let mut held = self.held.lock();
+        let inserted = held.pool.insert(transaction).map_err(refusal)?;
+        let mut dropped = inserted.evicted;
+        match inserted.kind {
+            InsertKind::Duplicate => return Ok(None),
+            InsertKind::Replaced(old) => dropped.push(old),
+            InsertKind::New => {}
+        }
+        let (open, written) = watch::channel(());
+        held.journaling.insert(hash, written);
+        drop(held);
+        Ok(Some((Journaling { service: self, hash, durable: false, _open: open }, dropped)))
     }
 
     async fn is_included(&self, hash: B256) -> Result<bool, SubmitError> {
@@ -121,7 +187,7 @@ impl TransactionPool {
     /// The next transactions in block order, RLP-encoded at most `max_bytes` together.
     #[must_use]
     pub fn best(&self, max_transactions: usize, max_bytes: usize) -> Vec<Bytes> {
-        let chosen = self.pool.lock().best(max_transactions, max_bytes);
+        let chosen = self.held.lock().pool.best(max_transactions, max_bytes);
         let mut room = max_bytes.saturating_sub(RLP_LIST_HEADER);
         chosen
             .iter()
@@ -138,8 +204,9 @@ impl TransactionPool {
     /// Those in the pool were checked when they came in.
     pub(crate) async fn check_transactions(&self, transactions: &[Bytes]) -> Result<(), String> {
         let unknown: Vec<Bytes> = {
-            let pool = self.pool.lock();
-            transactions.iter().filter(|raw| !pool.contains(&keccak256(raw))).cloned().collect()
+            let held = self.held.lock();
+            let known = |raw: &Bytes| held.pool.contains(&keccak256(raw));
+            transactions.iter().filter(|raw| !known(raw)).cloned().collect()
         };
         if unknown.is_empty() {
             return Ok(());
@@ -163,7 +230,7 @@ impl TransactionPool {
             let arrived = self.arrived.notified();
             tokio::pin!(arrived);
             arrived.as_mut().enable();
-            if !self.pool.lock().best(1, usize::MAX).is_empty() {
+            if !self.held.lock().pool.best(1, usize::MAX).is_empty() {
                 return;
             }
             arrived.await;
@@ -181,7 +248,7 @@ impl TransactionPool {
         if hashes.is_empty() {
             return;
         }
-        self.pool.lock().remove_included(&hashes);
+        self.held.lock().pool.remove_included(&hashes);
         self.forget(hashes);
     }
 
@@ -202,13 +269,13 @@ impl TransactionPool {
     /// A pending transaction.
     #[must_use]
     pub fn get(&self, hash: B256) -> Option<Bytes> {
-        self.pool.lock().get(&hash).map(|transaction| transaction.raw().clone())
+        self.held.lock().pool.get(&hash).map(|transaction| transaction.raw().clone())
     }
 
     /// Size of the pool.
     #[must_use]
     pub fn status(&self) -> PoolStatus {
-        let status = self.pool.lock().status();
+        let status = self.held.lock().pool.status();
         PoolStatus { pending: status.pending, queued: status.queued, bytes: status.bytes }
     }
 }

@@ -268,3 +268,24 @@ async fn a_restart_continues_from_the_tip() {
     assert_eq!((start.height, start.parent.hash), (Height(9), tip.block.hash()));
     node.decide().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_is_not_acknowledged_before_the_first_copy_is_durable() {
+    for nonce in 0..20 {
+        let dir = tempfile::tempdir().unwrap();
+        let node = Node::with_sets(dir.path()).await;
+        let raw = transaction(nonce, L2_CHAIN);
+        let copies = (0..8).map(|_| {
+            let (pool, store, raw) = (node.pool.clone(), node.store.clone(), raw.clone());
+            tokio::spawn(async move {
+                let (_, new) = pool.admit(raw.clone()).await.unwrap();
+                assert_eq!(store.journal_load().await.unwrap(), vec![raw]);
+                new
+            })
+        });
+        let outcomes = futures::future::join_all(copies).await;
+        let first = outcomes.into_iter().filter(|new| *new.as_ref().unwrap()).count();
+        assert_eq!(first, 1);
+        node.close().await;
+    }
+}
