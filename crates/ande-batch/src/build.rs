@@ -68,6 +68,10 @@ pub struct Built {
 /// Builds the batch that follows `previous` from a prefix of `commits`: as many as are of the
 /// epoch of `set` and fit into the limits. `header.end_height` tells how far it got.
 ///
+/// The limit on data bytes counts the certificate, of which every node may hold another one. Nodes
+/// that must cut equally therefore bound the uncompressed blocks and give this a limit that cannot
+/// decide; all other limits depend on the blocks only.
+///
 /// # Errors
 /// No commit; commits that do not extend `previous` or each other; a first block of another epoch;
 /// a first block that no batch can hold.

@@ -1,13 +1,12 @@
 //! The header of a batch, computed.
 
 use alloy_primitives::{Address, B256, keccak256};
-use alloy_rlp::Decodable;
 use ande_primitives::{
     BatchHeader, Block, EpochSet, Header, Height, MAX_SKIP_RECORDS, Skip, SkipRecord, Window,
     encode_skip_records, inclusion_root,
 };
 
-use crate::{BatchContent, BatchError, BatchTip, ContentError};
+use crate::{BatchContent, BatchError, BatchTip, ContentError, ExecutionRoots};
 
 /// Header and encoded skip records of the batch that follows `previous` with these blocks; a pure
 /// function, so that every validator gets the same.
@@ -57,8 +56,7 @@ pub(crate) fn derive(
         tx_count: u32::try_from(hashes.len()).unwrap_or(u32::MAX),
         parent_batch_hash: previous.hash,
         last_block_hash,
-        state_root: execution_state_root(&last.execution)
-            .ok_or(BatchError::ExecutionHeader(last.height()))?,
+        state_root: ExecutionRoots::of(last)?.state,
         tx_root: inclusion_root(&hashes),
         forced_acc: last.header.forced_acc,
         skips_hash: keccak256(&skips),
@@ -127,16 +125,4 @@ pub(crate) fn skipped_window(
     let window = set.rules.window_of(header.height);
     let reported = if previous.term.window() == window { previous.term.skip() } else { Skip(0) };
     (header.skip > reported).then_some(window)
-}
-
-/// State root in the RLP of an Ethereum header; none when the bytes are no such header.
-#[must_use]
-pub fn execution_state_root(execution: &[u8]) -> Option<B256> {
-    let mut rest = execution;
-    let mut fields = alloy_rlp::Header::decode_bytes(&mut rest, true).ok()?;
-    let _parent_hash = B256::decode(&mut fields).ok()?;
-    let _ommers_hash = B256::decode(&mut fields).ok()?;
-    let _beneficiary = Address::decode(&mut fields).ok()?;
-    let state_root = B256::decode(&mut fields).ok()?;
-    rest.is_empty().then_some(state_root)
 }

@@ -139,7 +139,10 @@ pub enum BatchError {
         /// Epoch of the set.
         set_epoch: Epoch,
     },
-    /// An execution header from which no state root can be read.
+    /// Transactions that are not those of the execution header.
+    #[error("the transactions of block {0} are not those that its execution header commits to")]
+    Transactions(Height),
+    /// An execution header from which no roots can be read.
     #[error("the execution header of block {0} is no Ethereum header")]
     ExecutionHeader(Height),
     /// More windows with skips than one batch can report.

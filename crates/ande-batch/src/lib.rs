@@ -12,13 +12,15 @@ mod codec;
 mod content;
 mod derive;
 mod error;
+mod execution;
 mod tip;
 mod verify;
 
 pub use build::{BatchLimits, Built, build};
 pub use codec::{BATCH_FORMAT_VERSION, CODEC_ZSTD, MAX_BODY_BYTES, MAX_DATA_BYTES, decode, encode};
 pub use content::{BatchContent, MAX_BATCH_BLOCKS, MAX_BATCH_TRANSACTIONS};
-pub use derive::{derive_header, execution_state_root};
+pub use derive::derive_header;
 pub use error::{BatchError, CodecError, ContentError};
+pub use execution::ExecutionRoots;
 pub use tip::BatchTip;
 pub use verify::{Claim, verify};

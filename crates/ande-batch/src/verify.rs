@@ -2,7 +2,9 @@
 
 use ande_primitives::{BatchHeader, DaPointer, Domain, EpochSet};
 
-use crate::{BatchContent, BatchError, BatchTip, decode, derive_header};
+use crate::{
+    BatchContent, BatchError, BatchTip, decode, derive_header, execution::check_transactions,
+};
 
 /// A batch as a poster claims it.
 #[derive(Clone, Copy, Debug)]
@@ -17,11 +19,11 @@ pub struct Claim<'a> {
     pub data: &'a [u8],
 }
 
-/// Checks a claimed batch that follows `previous`: the data decodes, its last block is certified,
-/// and header, skip records and (for calldata) pointer are exactly what the data gives. The fee
-/// recipient is the poster's choice. Returns the content. The caller still has to compare its
-/// blocks with its own chain, because only execution binds transactions to the execution header
-/// that was voted on; and, for other data layers, to fetch the data back.
+/// Checks a claimed batch that follows `previous`: the data decodes, its last block is certified
+/// and through the parent hashes all others are, every block has the transactions that its
+/// execution header commits to, and header, skip records and (for calldata) pointer are exactly
+/// what the data gives. The fee recipient is the poster's choice. Returns the content. For other
+/// data layers the caller still has to fetch the data back.
 ///
 /// # Errors
 /// The first difference.
@@ -49,5 +51,6 @@ pub fn verify(
         return Err(BatchError::Claim { field: "skip records" });
     }
     content.certificate.verify(domain, set)?;
+    content.blocks.iter().try_for_each(check_transactions)?;
     Ok(content)
 }

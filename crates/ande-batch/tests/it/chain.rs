@@ -66,12 +66,13 @@ pub fn recipe() -> impl Strategy<Value = Recipe> {
 }
 
 /// The first fields of an Ethereum header and some more.
-pub fn execution(height: u64, state_root: B256) -> Bytes {
+pub fn execution(height: u64, state_root: B256, transactions: &[Bytes]) -> Bytes {
     let mut fields = Vec::new();
     keccak256(height.to_be_bytes()).encode(&mut fields);
     B256::repeat_byte(0x1d).encode(&mut fields);
     Address::repeat_byte(0xfe).encode(&mut fields);
     state_root.encode(&mut fields);
+    alloy_trie::root::ordered_trie_root_encoded(transactions).encode(&mut fields);
     Bytes::from(vec![0u8; 256]).encode(&mut fields);
     height.encode(&mut fields);
     let mut header = Vec::new();
@@ -121,7 +122,9 @@ pub fn chain_certified(recipes: &[Recipe], certified: impl Fn(u64) -> bool) -> V
             skip = Skip(base.0 + recipe.skips);
             timestamp_ms += recipe.pause_ms;
             forced_up_to += recipe.forced;
-            let execution = execution(height, state_root(height));
+            let transactions: Vec<Bytes> =
+                recipe.transactions.iter().cloned().map(Bytes::from).collect();
+            let execution = execution(height, state_root(height), &transactions);
             let header = Header {
                 l2_chain_id: L2_CHAIN_ID,
                 era: Era(0),
@@ -136,7 +139,6 @@ pub fn chain_certified(recipes: &[Recipe], certified: impl Fn(u64) -> bool) -> V
                 execution_hash: keccak256(&execution),
             };
             parent_hash = header.hash();
-            let transactions = recipe.transactions.iter().cloned().map(Bytes::from).collect();
             let block = Block { header, execution, transactions };
             let certificate = if certified(height) {
                 certify(&block)

@@ -1,14 +1,14 @@
 //! Built bytes decode to the blocks they were built from.
 
-use alloy_primitives::{Address, B256, keccak256};
+use alloy_primitives::{Address, B256, b256, keccak256};
 use ande_batch::{
-    BatchContent, BatchError, BatchLimits, BatchTip, ContentError, build, decode, encode,
-    execution_state_root,
+    BatchContent, BatchError, BatchLimits, BatchTip, ContentError, ExecutionRoots, build, decode,
+    encode,
 };
 use ande_primitives::{DaPointer, Height, Term, Window, decode_skip_records, inclusion_root};
 use proptest::{collection::vec, prelude::*};
 
-use crate::chain::{self, Recipe, certify, chain, content, genesis, genesis_hash, set};
+use crate::chain::{self, Recipe, certify, chain, content, genesis, set};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
@@ -166,13 +166,16 @@ fn a_forced_index_never_goes_back() {
 }
 
 #[test]
-fn the_state_root_is_the_fourth_field_of_a_header() {
-    let header = chain::execution(5, keccak256("root"));
-    assert_eq!(execution_state_root(&header), Some(keccak256("root")));
+fn roots_are_the_fourth_and_fifth_field_of_a_header() {
+    let header = chain::execution(5, keccak256("root"), &[]);
+    let roots = ExecutionRoots {
+        state: keccak256("root"),
+        transactions: b256!("56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421"),
+    };
+    assert_eq!(ExecutionRoots::decode(&header), Some(roots));
     for end in 0..header.len() {
-        assert_eq!(execution_state_root(&header[..end]), None);
+        assert_eq!(ExecutionRoots::decode(&header[..end]), None);
     }
-    assert_eq!(execution_state_root(&[&header[..], &[0]].concat()), None);
-    assert_eq!(execution_state_root(b"opaque"), None);
-    assert_eq!(genesis().last_block_hash, genesis_hash());
+    assert_eq!(ExecutionRoots::decode(&[&header[..], &[0]].concat()), None);
+    assert_eq!(ExecutionRoots::decode(b"opaque"), None);
 }

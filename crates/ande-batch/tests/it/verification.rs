@@ -105,17 +105,19 @@ fn skip_records_and_pointer_are_part_of_the_claim() {
     assert_eq!(check(&Built { da, ..good }, &genesis(), &set(0)), Ok(()));
 }
 
+/// A batch that its poster made fit in every way that needs no signature.
+fn repost(content: &ande_batch::BatchContent) -> Built {
+    let data = encode(content).unwrap();
+    let (header, skips) =
+        ande_batch::derive_header(&genesis(), content, &set(0), Address::ZERO).unwrap();
+    let da = DaPointer::calldata(&data);
+    Built { header, skips: skips.into(), data, da }
+}
+
 #[test]
 fn blocks_without_a_valid_certificate_are_refused() {
     let commits = commits();
     let honest = content(&commits);
-    let repost = |content: &ande_batch::BatchContent| {
-        let data = encode(content).unwrap();
-        let (header, skips) =
-            ande_batch::derive_header(&genesis(), content, &set(0), Address::ZERO).unwrap();
-        let da = DaPointer::calldata(&data);
-        Built { header, skips: skips.into(), data, da }
-    };
     let mut few = honest.clone();
     few.certificate.signatures.pop();
     assert_eq!(
@@ -130,11 +132,33 @@ fn blocks_without_a_valid_certificate_are_refused() {
         check(&repost(&forged), &genesis(), &set(0)),
         Err(BatchError::Certificate(CertificateError::BadSignature { .. }))
     ));
-    // A transaction slipped into a certified block: bound by the execution header, which the
-    // caller's own chain or execution judges; the batch header shows it.
-    let mut slipped = honest;
-    slipped.blocks[0].transactions.push(vec![9].into());
-    assert_ne!(repost(&slipped).header, built(&commits).header);
+}
+
+/// Header hashes, and with them the certificate, cover transactions only through the execution
+/// header.
+#[test]
+fn transactions_that_nobody_voted_for_are_refused() {
+    let honest = content(&commits());
+    let changed = |change: fn(&mut ande_batch::BatchContent)| {
+        let mut content = honest.clone();
+        change(&mut content);
+        check(&repost(&content), &genesis(), &set(0)).unwrap_err()
+    };
+    let slipped = changed(|c| c.blocks[0].transactions.push(vec![9].into()));
+    assert_eq!(slipped, BatchError::Transactions(Height(1)));
+    let dropped = changed(|c| drop(c.blocks[5].transactions.pop()));
+    assert_eq!(dropped, BatchError::Transactions(Height(6)));
+    let swapped = changed(|c| c.blocks[2].transactions[0] = vec![8].into());
+    assert_eq!(swapped, BatchError::Transactions(Height(3)));
+    // Only moved to the next block: the header of the batch is the honest one.
+    let mut moved = honest.clone();
+    let tx = moved.blocks[1].transactions.pop().unwrap();
+    moved.blocks[2].transactions.insert(0, tx);
+    assert_eq!(repost(&moved).header, repost(&honest).header);
+    assert_eq!(
+        check(&repost(&moved), &genesis(), &set(0)),
+        Err(BatchError::Transactions(Height(2)))
+    );
 }
 
 #[test]
