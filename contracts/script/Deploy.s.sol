@@ -24,6 +24,9 @@ interface ScriptVm {
 contract Deploy {
     ScriptVm private constant VM = ScriptVm(address(uint160(uint256(keccak256("hevm cheat code")))));
 
+    /// @notice Tells `forge build --sizes` that the size of this contract does not matter.
+    bool public constant IS_SCRIPT = true;
+
     event Deployed(address consensus, address coordinator, address token);
 
     function run() external returns (address consensus, address coordinator, address token) {

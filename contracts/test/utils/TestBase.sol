@@ -6,6 +6,9 @@ import {VM} from "./Vm.sol";
 /// @title TestBase
 /// @notice Assertions and bounds for tests; a failed one reverts, which forge counts as failure.
 abstract contract TestBase {
+    /// @notice Tells `forge build --sizes` that the size of this contract does not matter.
+    bool public constant IS_TEST = true;
+
     error AssertionFailed(string what, uint256 left, uint256 right);
 
     function assertEq(uint256 left, uint256 right, string memory what) internal pure {
