@@ -71,7 +71,7 @@ impl Anvil {
     /// transaction.
     ///
     /// # Panics
-    /// When anvil is not installed (`npm ci`) or does not answer.
+    /// When anvil is not installed (`npm install --no-save`) or does not answer.
     pub async fn start() -> Self {
         init();
         let mut anvil = Self { port: free_port(), dir: tempfile::tempdir().unwrap(), child: None };
@@ -162,7 +162,7 @@ fn binary() -> PathBuf {
     let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
     let os = if cfg!(target_os = "macos") { "darwin" } else { "linux" };
     let path = root.join(format!("node_modules/@foundry-rs/anvil-{os}-{arch}/bin/anvil"));
-    assert!(path.exists(), "anvil is not installed; run `npm ci` in the repository root");
+    assert!(path.exists(), "anvil is not installed; run `npm install --no-save` in the repository root");
     path
 }
 
