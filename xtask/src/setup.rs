@@ -66,7 +66,9 @@ fn node_modules() -> Result<()> {
     }
     step(
         "install the contract tools (npm)",
-        Command::new("npm").args(["install", "--no-save", "--no-fund", "--no-audit"]).current_dir(&root),
+        Command::new("npm")
+            .args(["install", "--no-save", "--no-fund", "--no-audit"])
+            .current_dir(&root),
     )
 }
 
