@@ -6,8 +6,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use ande_consensus::EngineError;
 use async_trait::async_trait;
 use malachitebft_app::spawn::{
-    spawn_consensus_actor, spawn_network_actor, spawn_node_actor, spawn_sync_actor,
-    spawn_wal_actor,
+    spawn_consensus_actor, spawn_network_actor, spawn_node_actor, spawn_sync_actor, spawn_wal_actor,
 };
 use malachitebft_core_types::SignedMessage;
 use malachitebft_engine::{
@@ -107,9 +106,9 @@ impl Actor for Watcher {
             NetworkEvent::Vote(_, vote) => Observed::Vote(vote),
             NetworkEvent::Proposal(_, proposal) => Observed::Proposal(proposal),
             NetworkEvent::ProposalPart(from, publisher, part) => match part.content {
-                StreamContent::Data(
-                    part @ (ProposalPart::Init(_) | ProposalPart::Wake(_)),
-                ) => Observed::Part(publisher.unwrap_or(from), part),
+                StreamContent::Data(part @ (ProposalPart::Init(_) | ProposalPart::Wake(_))) => {
+                    Observed::Part(publisher.unwrap_or(from), part)
+                }
                 StreamContent::Data(ProposalPart::Data(_)) | StreamContent::Fin => return Ok(()),
             },
             NetworkEvent::Status(peer, status) => Observed::Status(peer, status.tip_height),
@@ -159,8 +158,7 @@ impl Actors {
             Ok((consensus, network, inboxes)) => {
                 // Stop consumers before what they use: nothing is sent to a stopped actor.
                 cells.reverse();
-                let actors =
-                    Self { node, node_task, cells, log_path, metrics, consensus, network };
+                let actors = Self { node, node_task, cells, log_path, metrics, consensus, network };
                 Ok((actors, inboxes))
             }
             Err(error) => {
@@ -217,9 +215,10 @@ async fn spawn(
     };
 
     let log = config.log_path();
-    let wal = spawn_wal_actor(&Ctx, Codec, &log, registry, node.clone()).await.map_err(|error| {
-        EngineError::Start(format!("cannot open the engine log {}: {error}", log.display()))
-    })?;
+    let wal =
+        spawn_wal_actor(&Ctx, Codec, &log, registry, node.clone()).await.map_err(|error| {
+            EngineError::Start(format!("cannot open the engine log {}: {error}", log.display()))
+        })?;
     keep(wal.get_cell());
 
     let network: NetworkRef<Ctx> =

@@ -70,8 +70,7 @@ impl Stream {
         let sequence = message.sequence;
         match message.content {
             StreamContent::Data(ProposalPart::Init(init)) => {
-                let belongs =
-                    sequence == 0 && init.height == key.height && init.round == key.round;
+                let belongs = sequence == 0 && init.height == key.height && init.round == key.round;
                 if !belongs || self.init.as_ref().is_some_and(|known| *known != init) {
                     return Err(PartError::Contradiction);
                 }

@@ -247,8 +247,7 @@ impl ValidatorSet {
     fn proposer(&self, height: Height, round: Round) -> &Validator {
         let skip = self.skip_base.0.saturating_add(round.as_u32().unwrap_or(0));
         let set = &self.set;
-        let index =
-            set.rules.proposer_index(&set.committee, set.seed, height.into(), Skip(skip));
+        let index = set.rules.proposer_index(&set.committee, set.seed, height.into(), Skip(skip));
         // `validators` mirrors the committee, which has `index` by the schedule's contract.
         &self.validators[index]
     }

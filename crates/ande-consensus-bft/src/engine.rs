@@ -62,10 +62,7 @@ impl BftEngine {
         Ok(Self { config, signer, peers, view: watch::Sender::new(View::default()) })
     }
 
-    async fn start(
-        &mut self,
-        app: Arc<dyn Application>,
-    ) -> Result<(Service, Actors), EngineError> {
+    async fn start(&mut self, app: Arc<dyn Application>) -> Result<(Service, Actors), EngineError> {
         let start = |error: &dyn core::fmt::Display| EngineError::Start(error.to_string());
         // The network library ends without a word if it cannot listen, and it shares the port with
         // another process that does the same.
@@ -80,8 +77,7 @@ impl BftEngine {
 
         let node_key = &self.config.node_key;
         let peer = peer_id(node_key.id()).map_err(|error| start(&error))?;
-        let proof =
-            signer.prove_peer(peer.to_bytes()).await.map_err(|error| start(&error))?;
+        let proof = signer.prove_peer(peer.to_bytes()).await.map_err(|error| start(&error))?;
         let proof = Codec.encode(&proof).map_err(|error| start(&error))?;
         let address = self.signer.address();
         let identity = NetworkIdentity::new_validator(

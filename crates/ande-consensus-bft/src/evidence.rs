@@ -29,10 +29,7 @@ fn signed_vote(scopes: &Scopes, message: &SignedMessage<Ctx, Vote>) -> Option<Si
     chain_vote(scopes, &message.message).map(|vote| signed(vote, &message.signature))
 }
 
-fn signed_proposal(
-    scopes: &Scopes,
-    message: &SignedMessage<Ctx, Proposal>,
-) -> Option<SignedVote> {
+fn signed_proposal(scopes: &Scopes, message: &SignedMessage<Ctx, Proposal>) -> Option<SignedVote> {
     chain_proposal(scopes, &message.message).map(|vote| signed(vote, &message.signature))
 }
 
@@ -202,10 +199,8 @@ mod tests {
 
     #[test]
     fn the_engine_s_evidence_becomes_the_chain_s() {
-        let mut evidence = MisbehaviorEvidence::<Ctx> {
-            proposals: Default::default(),
-            votes: Default::default(),
-        };
+        let mut evidence =
+            MisbehaviorEvidence::<Ctx> { proposals: Default::default(), votes: Default::default() };
         let (first, second) = (vote(1, 0, 1), vote(1, 0, 2));
         evidence.votes.add(first.clone(), second.clone());
         let proofs = from_engine(&domain(), &scopes(), &evidence);

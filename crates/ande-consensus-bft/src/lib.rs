@@ -13,6 +13,7 @@
 mod actors;
 mod address;
 mod assembly;
+mod certificate;
 mod codec;
 mod config;
 mod context;

@@ -82,9 +82,7 @@ pub(crate) fn check_block(
     }
     let fits = match built {
         Built::In(round) => header.skip == start.skip_of(round),
-        Built::Until(round) => {
-            (start.skip_base..=start.skip_of(round)).contains(&header.skip)
-        }
+        Built::Until(round) => (start.skip_base..=start.skip_of(round)).contains(&header.skip),
     };
     if !fits {
         return Err(RuleError::Skip { got: header.skip.0 });

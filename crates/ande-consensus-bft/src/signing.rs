@@ -218,8 +218,7 @@ impl Signer<Ctx> for EngineSigner {
             Some(message) => self.sign_slot(&message).await,
             None => None,
         };
-        let signature =
-            signature.map_or_else(EngineSignature::withheld, EngineSignature::of_vote);
+        let signature = signature.map_or_else(EngineSignature::withheld, EngineSignature::of_vote);
         Ok(SignedMessage::new(vote, signature))
     }
 
@@ -330,9 +329,8 @@ mod tests {
         let (signer, _reports) = signer(key(0));
         let nil = Vote { value: NilOrVal::Nil, ..vote(VoteType::Prevote, 1) };
         let signed = signer.sign_vote(nil).await.unwrap();
-        let expected = scopes()
-            .vote(VoteKind::Prevote, Height(7), ChainRound(2), B256::ZERO)
-            .unwrap();
+        let expected =
+            scopes().vote(VoteKind::Prevote, Height(7), ChainRound(2), B256::ZERO).unwrap();
         let digest = domain().vote_digest(&expected);
         assert_eq!(signed.signature.main.recover(digest), Ok(key(0).address()));
     }
@@ -342,9 +340,8 @@ mod tests {
         let (signer, _reports) = signer(key(0));
         let verifier = EngineVerifier::new(domain(), scopes());
         let signed = signer.sign_vote(vote(VoteType::Prevote, 1)).await.unwrap();
-        let valid = |vote: &Vote, by: u8| {
-            verifier.is_vote_by(vote, &signed.signature, key(by).address())
-        };
+        let valid =
+            |vote: &Vote, by: u8| verifier.is_vote_by(vote, &signed.signature, key(by).address());
         let good = vote(VoteType::Prevote, 1);
         assert!(valid(&good, 0));
         assert!(!valid(&good, 1));
@@ -402,8 +399,7 @@ mod tests {
         let verifier = EngineVerifier::new(domain(), scopes());
         let proof = signer.prove_peer(vec![1, 2, 3]).await.unwrap();
         assert!(verifier.is_peer_proof(&proof));
-        let other_peer =
-            ValidatorProof::new(proof.public_key.clone(), vec![1, 2], proof.signature);
+        let other_peer = ValidatorProof::new(proof.public_key.clone(), vec![1, 2], proof.signature);
         assert!(!verifier.is_peer_proof(&other_peer));
         let other_key =
             ValidatorProof::new(key(1).address().to_vec(), vec![1, 2, 3], proof.signature);

@@ -1,4 +1,5 @@
 //! The engine against the seam's conformance suite.
+#![allow(clippy::unwrap_used)]
 
 use std::{sync::Arc, time::Duration};
 

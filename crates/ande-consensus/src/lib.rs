@@ -19,9 +19,7 @@ mod ports;
 mod signer;
 mod view;
 
-pub use application::{
-    AppError, Application, Candidate, Parent, StartHeight, Turn, Verdict,
-};
+pub use application::{AppError, Application, Candidate, Parent, StartHeight, Turn, Verdict};
 pub use engine::{EngineError, OrderingEngine};
 pub use evidence::{Evidence, SignedVote};
 pub use ports::{Heads, Origin, PoolStatus, SubmitError, TransactionIngress};

@@ -8,7 +8,7 @@ use malachitebft_codec::Codec as EngineCodec;
 use malachitebft_core_consensus::{LivenessMsg, ProposedValue, SignedConsensusMsg};
 use malachitebft_core_types::{
     NilOrVal, PolkaCertificate, PolkaSignature, RoundCertificate, RoundCertificateType,
-    RoundSignature, SignedMessage, Validity, ValidatorProof, VoteType,
+    RoundSignature, SignedMessage, ValidatorProof, Validity, VoteType,
 };
 
 use super::{
@@ -326,9 +326,7 @@ impl EngineCodec<LivenessMsg<Ctx>> for Codec {
     fn decode(&self, bytes: Bytes) -> Result<LivenessMsg<Ctx>, CodecError> {
         let (tag, rest) = unframe(&bytes, MAX_CERTIFICATE_BYTES)?;
         match tag {
-            tag if tag == Tag::Vote as u8 => {
-                Ok(LivenessMsg::Vote(body::<WireVote>(rest)?.open()?))
-            }
+            tag if tag == Tag::Vote as u8 => Ok(LivenessMsg::Vote(body::<WireVote>(rest)?.open()?)),
             tag if tag == Tag::PolkaCertificate as u8 => {
                 Ok(LivenessMsg::PolkaCertificate(body::<WirePolka>(rest)?.open()?))
             }

@@ -81,9 +81,7 @@ pub(super) fn unframe(bytes: &[u8], limit: usize) -> Result<(u8, &[u8]), CodecEr
     match bytes {
         [] | [_] => Err(DecodeError::Empty.into()),
         [WIRE_VERSION, tag, body @ ..] => Ok((*tag, body)),
-        [version, ..] => {
-            Err(DecodeError::Version { got: *version, expected: WIRE_VERSION }.into())
-        }
+        [version, ..] => Err(DecodeError::Version { got: *version, expected: WIRE_VERSION }.into()),
     }
 }
 
@@ -94,11 +92,7 @@ pub(super) fn body<T: Decodable>(mut bytes: &[u8]) -> Result<T, CodecError> {
 }
 
 /// Decodes a message of one type.
-pub(super) fn message<T: Decodable>(
-    bytes: &[u8],
-    tag: Tag,
-    limit: usize,
-) -> Result<T, CodecError> {
+pub(super) fn message<T: Decodable>(bytes: &[u8], tag: Tag, limit: usize) -> Result<T, CodecError> {
     match unframe(bytes, limit)? {
         (got, rest) if got == tag as u8 => body(rest),
         (got, _) => Err(CodecError::Tag(got)),
@@ -106,10 +100,7 @@ pub(super) fn message<T: Decodable>(
 }
 
 /// Decodes a list of at most `max` items.
-pub(super) fn bounded_list<T: Decodable>(
-    buf: &mut &[u8],
-    max: usize,
-) -> alloy_rlp::Result<Vec<T>> {
+pub(super) fn bounded_list<T: Decodable>(buf: &mut &[u8], max: usize) -> alloy_rlp::Result<Vec<T>> {
     let mut list = alloy_rlp::Header::decode_bytes(buf, true)?;
     let mut items = Vec::new();
     while !list.is_empty() {

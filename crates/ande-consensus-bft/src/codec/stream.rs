@@ -149,17 +149,17 @@ impl EngineCodec<StreamMessage<ProposalPart>> for Codec {
     fn decode(&self, bytes: Bytes) -> Result<StreamMessage<ProposalPart>, CodecError> {
         let (tag, rest) = unframe(&bytes, MAX_PART_BYTES)?;
         match tag {
-            tag if tag == Tag::StreamInit as u8 => body::<Streamed<WireInit>>(rest)?
-                .open(|init| init.open().map(StreamContent::Data)),
+            tag if tag == Tag::StreamInit as u8 => {
+                body::<Streamed<WireInit>>(rest)?.open(|init| init.open().map(StreamContent::Data))
+            }
             tag if tag == Tag::StreamData as u8 => body::<Streamed<ChainBytes>>(rest)?
                 .open(|bytes| data(bytes).map(StreamContent::Data)),
-            tag if tag == Tag::StreamWake as u8 => body::<Streamed<WireWake>>(rest)?
-                .open(|wake| Ok(StreamContent::Data(wake.open()))),
-            tag if tag == Tag::StreamFin as u8 => {
-                body::<Streamed<bool>>(rest)?.open(|end| {
-                    if end { Ok(StreamContent::Fin) } else { Err(CodecError::Bounds("no end")) }
-                })
+            tag if tag == Tag::StreamWake as u8 => {
+                body::<Streamed<WireWake>>(rest)?.open(|wake| Ok(StreamContent::Data(wake.open())))
             }
+            tag if tag == Tag::StreamFin as u8 => body::<Streamed<bool>>(rest)?.open(|end| {
+                if end { Ok(StreamContent::Fin) } else { Err(CodecError::Bounds("no end")) }
+            }),
             tag => Err(CodecError::Tag(tag)),
         }
     }

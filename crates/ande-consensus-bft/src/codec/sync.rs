@@ -176,8 +176,7 @@ impl EngineCodec<Request<Ctx>> for Codec {
 
     fn encode(&self, request: &Request<Ctx>) -> Result<Bytes, CodecError> {
         let Request::ValueRequest(request) = request;
-        let wire =
-            WireRequest { first: request.range.start().0, last: request.range.end().0 };
+        let wire = WireRequest { first: request.range.start().0, last: request.range.end().0 };
         Ok(frame(Tag::SyncRequest, &wire))
     }
 }

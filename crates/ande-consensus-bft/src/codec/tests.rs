@@ -8,9 +8,9 @@ use bytes::Bytes;
 use malachitebft_codec::{Codec as EngineCodec, HasEncodedLen as _};
 use malachitebft_core_consensus::{Input, LivenessMsg, ProposedValue, SignedConsensusMsg};
 use malachitebft_core_types::{
-    ExtendedCommitCertificate, ExtendedCommitSignature, NilOrVal, PolkaCertificate,
-    PolkaSignature, Round, RoundCertificate, RoundCertificateType, RoundSignature,
-    SignedMessage, Timeout, Validity, ValidatorProof, ValueOrigin, VoteType,
+    ExtendedCommitCertificate, ExtendedCommitSignature, NilOrVal, PolkaCertificate, PolkaSignature,
+    Round, RoundCertificate, RoundCertificateType, RoundSignature, SignedMessage, Timeout,
+    ValidatorProof, Validity, ValueOrigin, VoteType,
 };
 use malachitebft_engine::{
     util::streaming::{StreamContent, StreamId, StreamMessage},
@@ -56,9 +56,8 @@ fn proposal(pol_round: Round) -> SignedMessage<Ctx, Proposal> {
 }
 
 fn polka() -> PolkaCertificate<Ctx> {
-    let entry = |byte| {
-        PolkaSignature::new(address(byte), EngineSignature::of_vote(signature(byte)))
-    };
+    let entry =
+        |byte| PolkaSignature::new(address(byte), EngineSignature::of_vote(signature(byte)));
     PolkaCertificate {
         height: Height(1),
         round: Round::new(0),
@@ -69,7 +68,7 @@ fn polka() -> PolkaCertificate<Ctx> {
 
 fn round_certificate(cert_type: RoundCertificateType) -> RoundCertificate<Ctx> {
     let entry = |byte: u8| {
-        let (kind, value) = if byte % 2 == 0 {
+        let (kind, value) = if byte.is_multiple_of(2) {
             (VoteType::Prevote, NilOrVal::Nil)
         } else {
             (VoteType::Precommit, NilOrVal::Val(hash(byte)))
@@ -175,9 +174,7 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "precommit certificate",
-            &LivenessMsg::SkipRoundCertificate(round_certificate(
-                RoundCertificateType::Precommit,
-            )),
+            &LivenessMsg::SkipRoundCertificate(round_certificate(RoundCertificateType::Precommit)),
         ),
         case("polka", &polka()),
         case(
@@ -207,10 +204,7 @@ fn cases() -> Vec<Case> {
                 history_min_height: Height(1),
             },
         ),
-        case(
-            "request",
-            &Request::<Ctx>::ValueRequest(ValueRequest::new(Height(1)..=Height(20))),
-        ),
+        case("request", &Request::<Ctx>::ValueRequest(ValueRequest::new(Height(1)..=Height(20)))),
         case("response", &response()),
         case("end of a stream", &streamed(StreamContent::Fin)),
     ];

@@ -14,6 +14,7 @@ use tracing::{error, warn};
 
 use super::{Service, Shared};
 use crate::{
+    certificate::to_engine,
     context::{self, BlockHash, Ctx},
     rules::{Built, check_block},
 };
@@ -79,10 +80,7 @@ impl Service {
 }
 
 fn decided_value(commit: Commit) -> RawDecidedValue<Ctx> {
-    RawDecidedValue::new(
-        commit.block.to_canonical().into(),
-        Shared::engine_certificate(commit.certificate),
-    )
+    RawDecidedValue::new(commit.block.to_canonical().into(), to_engine(commit.certificate))
 }
 
 async fn judge_synced(

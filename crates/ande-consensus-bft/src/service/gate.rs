@@ -2,35 +2,31 @@
 //!
 //! The next height starts when the application has work, or when another validator is heard at
 //! it: a vote or proposal with a good signature, the start of a block stream, or a wake call; or
-//! when more than a third of the peers say that they are past it. A validator that starts for work
-//! of its own and hears nothing of the height sends a wake call, so a transaction that reached one
-//! node only still moves the proposer.
+//! when more than a third of the connected peers say that they are past it. A validator that
+//! starts for work of its own and hears nothing of the height sends a wake call, so a transaction
+//! that reached one node only still moves the proposer.
 
 use std::{sync::Arc, time::Duration};
 
 use ande_consensus::{AppError, EngineError, EnginePhase, StartHeight};
-use ande_primitives::{EpochSet, Height, NodeId, Round};
-use malachitebft_core_types::{HeightParams, SignedMessage};
+use ande_primitives::{Height, NodeId, Round};
+use malachitebft_core_types::HeightParams;
 use malachitebft_engine::{
     host::Next,
     network::NetworkMsg,
     util::streaming::{StreamContent, StreamId, StreamMessage},
 };
-use malachitebft_sync::PeerId;
 use ractor::RpcReplyPort;
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
 
 use super::{
     Service, Shared,
-    state::{Done, Known, Running, StartPort, Upcoming},
+    state::{Done, Running, StartPort, Upcoming},
 };
 use crate::{
     EnginePeer,
-    actors::Observed,
-    address::node_id,
-    context,
-    context::{Ctx, Proposal, ValidatorSet, Vote},
+    context::{self, Ctx, ValidatorSet},
     rules::check_start,
     wire::{ProposalPart, StreamKey, Wake},
 };
@@ -39,8 +35,6 @@ use crate::{
 const SET_PATIENCE: Duration = Duration::from_millis(200);
 /// Pause before the application is asked again after a passing fault.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
-/// Unchecked messages of the next height that are kept until it can be checked.
-const MAX_HINTS: usize = 64;
 /// A round number no stream has: marks wake calls.
 const WAKE_ROUND: Round = Round(u32::MAX);
 
@@ -72,8 +66,7 @@ impl Service {
         self.shared.scopes.insert(height, start.set.clone());
         let is_first = matches!(self.state.port, Some(StartPort::First(_)));
         self.shared.view.send_modify(|view| {
-            view.phase =
-                if is_first { EnginePhase::Starting } else { EnginePhase::Deciding };
+            view.phase = if is_first { EnginePhase::Starting } else { EnginePhase::Deciding };
             view.height = height;
             view.round = Round(0);
             view.epoch = start.set.epoch;
@@ -126,11 +119,8 @@ impl Service {
     fn start(&mut self, start: StartHeight, own_work: bool, port: StartPort) {
         let height = start.height;
         let config = &self.shared.config;
-        let params = HeightParams::new(
-            ValidatorSet::of(&start),
-            config.timeouts(),
-            Some(config.block_time),
-        );
+        let params =
+            HeightParams::new(ValidatorSet::of(&start), config.timeouts(), Some(config.block_time));
         let is_first = matches!(port, StartPort::First(_));
         let calls = own_work
             && start.proposer(Round(0)) != self.shared.address
@@ -197,147 +187,6 @@ impl Service {
             info!(height = height.0, round = round.0, %proposer, "round started after a timeout");
         }
         self.retry_undecided();
-    }
-
-    pub(super) fn on_connection(&mut self, peer: &PeerId, connected: bool) {
-        if !connected {
-            self.state.tips.remove(peer);
-        }
-        let Some(node) = node_id(peer) else {
-            return;
-        };
-        self.shared.view.send_modify(|view| {
-            view.peers.retain(|known| *known != node);
-            if connected {
-                view.peers.push(node);
-            }
-        });
-        let count = self.shared.view.borrow().peers.len();
-        self.state.connected.send_replace(count);
-    }
-
-    pub(super) fn on_status(&mut self, peer: &PeerId, tip: Height) {
-        self.state.tips.insert(*peer, tip);
-        self.check_tips();
-    }
-
-    /// More than a third of the peers are past the next height: not all of them lie.
-    fn check_tips(&mut self) {
-        let Some(next) = self.state.upcoming.as_ref().map(|next| next.start.height) else {
-            return;
-        };
-        let ahead = self.state.tips.values().filter(|tip| **tip >= next).count();
-        let others = self.peers.borrow().len().max(self.state.tips.len());
-        if ahead > others / 3 {
-            self.hear(next);
-        }
-    }
-
-    fn hear(&self, height: Height) {
-        self.state.heard.send_if_modified(|heard| {
-            let new = height > *heard;
-            *heard = height.max(*heard);
-            new
-        });
-    }
-
-    pub(super) fn on_heard_vote(&mut self, vote: SignedMessage<Ctx, Vote>) {
-        let shared = &self.shared;
-        let late = self.state.late_votes.vote(&shared.domain, &shared.scopes, &vote);
-        self.report_evidence(late);
-        let height = vote.message.height.into();
-        self.hint(height, Observed::Vote(vote));
-    }
-
-    pub(super) fn on_heard_proposal(&mut self, proposal: SignedMessage<Ctx, Proposal>) {
-        let shared = &self.shared;
-        let late = self.state.late_votes.proposal(&shared.domain, &shared.scopes, &proposal);
-        self.report_evidence(late);
-        self.note_proposal(&proposal);
-        let height = proposal.message.height.into();
-        self.hint(height, Observed::Proposal(proposal));
-    }
-
-    pub(super) fn on_heard_part(&mut self, publisher: &PeerId, part: ProposalPart) {
-        let height = match &part {
-            ProposalPart::Init(init) => init.height,
-            ProposalPart::Wake(wake) => wake.height,
-            ProposalPart::Data(_) => return,
-        };
-        self.hint(height, Observed::Part(*publisher, part));
-    }
-
-    /// Checks a message of the next height, now or when its set is known.
-    fn hint(&mut self, height: Height, message: Observed) {
-        if height < self.state.lowest() || height <= *self.state.heard.borrow() {
-            return;
-        }
-        match self.open_set() {
-            Some(_) => self.check_hint(message),
-            None => {
-                if self.state.hints.len() == MAX_HINTS {
-                    self.state.hints.pop_front();
-                }
-                self.state.hints.push_back(message);
-            }
-        }
-    }
-
-    /// The height that waits or runs, and its set.
-    fn open_set(&self) -> Option<(Height, Arc<EpochSet>)> {
-        let running = self.state.running.as_ref().filter(|running| !running.decided);
-        let upcoming = self.state.upcoming.as_ref().map(|next| &next.start);
-        let start = upcoming.or_else(|| running.map(|running| &running.start))?;
-        Some((start.height, start.set.clone()))
-    }
-
-    /// Notes that a height is alive if a member of its committee has signed the message.
-    fn check_hint(&mut self, message: Observed) {
-        let Some((height, set)) = self.open_set() else {
-            return;
-        };
-        if height > *self.state.heard.borrow()
-            && is_of_member(&self.shared, &set, height, &message)
-        {
-            debug!(height = height.0, "another validator is at this height");
-            self.hear(height);
-        }
-    }
-
-    /// Whether a publisher is one of the configured peers.
-    pub(super) fn is_peer(&self, publisher: &PeerId) -> bool {
-        node_id(publisher)
-            .is_some_and(|node| self.peers.borrow().iter().any(|peer| peer.node_id == node))
-    }
-}
-
-fn is_of_member(
-    shared: &Shared,
-    set: &EpochSet,
-    next: Height,
-    message: &Observed,
-) -> bool {
-    let is_member = |address| set.committee.get(address).is_some();
-    match message {
-        Observed::Vote(vote) => {
-            let signer = vote.message.signer.0;
-            Height::from(vote.message.height) == next
-                && is_member(signer)
-                && shared.verifier.is_vote_by(&vote.message, &vote.signature, signer)
-        }
-        Observed::Proposal(proposal) => {
-            let signer = proposal.message.proposer.0;
-            Height::from(proposal.message.height) == next
-                && is_member(signer)
-                && shared.verifier.is_proposal_by(&proposal.message, &proposal.signature, signer)
-        }
-        Observed::Part(_, ProposalPart::Init(init)) => {
-            init.height == next && init.streamer(&shared.domain).is_ok_and(is_member)
-        }
-        Observed::Part(_, ProposalPart::Wake(wake)) => {
-            wake.height == next && wake.caller(&shared.domain).is_ok_and(is_member)
-        }
-        _ => false,
     }
 }
 
@@ -466,19 +315,8 @@ async fn call_if_silent(
     };
     let key = StreamKey { height, round: WAKE_ROUND, nonce };
     let part = ProposalPart::Wake(Wake { height, signature });
-    let message =
-        StreamMessage::new(StreamId::new(key.to_bytes()), 0, StreamContent::Data(part));
+    let message = StreamMessage::new(StreamId::new(key.to_bytes()), 0, StreamContent::Data(part));
     if shared.network.cast(NetworkMsg::PublishProposalPart(message)).is_err() {
         debug!("the network stopped before a wake call was sent");
-    }
-}
-
-impl Running {
-    /// The valid block with this hash.
-    pub(super) fn valid(&self, hash: &alloy_primitives::B256) -> Option<Arc<ande_primitives::Block>> {
-        match self.blocks.get(hash) {
-            Some(Known::Valid(block)) => Some(block.clone()),
-            _ => None,
-        }
     }
 }

@@ -129,9 +129,8 @@ impl Service {
             return;
         }
         running.proposed.insert((round, hash));
-        let (claimed, rest) = std::mem::take(&mut running.unclaimed)
-            .into_iter()
-            .partition(|opened: &Opened| {
+        let (claimed, rest) =
+            std::mem::take(&mut running.unclaimed).into_iter().partition(|opened: &Opened| {
                 (opened.init.round, opened.init.block_hash) == (round, hash)
             });
         running.unclaimed = rest;

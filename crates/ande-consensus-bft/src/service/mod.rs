@@ -7,6 +7,7 @@
 mod catch_up;
 mod decide;
 mod gate;
+mod heard;
 mod judge;
 mod propose;
 mod state;
@@ -190,10 +191,7 @@ impl Service {
     }
 
     /// Lets a running commit end; everything else is dropped.
-    async fn finish(
-        mut self,
-        result: Result<(), EngineError>,
-    ) -> Result<(), EngineError> {
+    async fn finish(mut self, result: Result<(), EngineError>) -> Result<(), EngineError> {
         self.tasks.abort_all();
         let deadline = Instant::now() + COMMIT_GRACE;
         loop {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use alloy_primitives::{Address, B256};
-use ande_consensus::{StartHeight, Turn};
+use ande_consensus::{AppError, StartHeight, Turn};
 use ande_primitives::{Block, Canonical as _, Height, Round, Signature};
 use bytes::Bytes;
 use malachitebft_engine::{
@@ -56,8 +56,13 @@ impl Service {
                 // Either way we build.
                 let _ = tokio::time::timeout(grace, shared.app.work(&turn.start.parent)).await;
             }
-            let Some(block) = build(&shared, &turn, deadline).await else {
-                return;
+            let block = match build(&shared, &turn, deadline).await {
+                Ok(Some(block)) => block,
+                Ok(None) => return,
+                Err(error) => {
+                    let _ = report.send(Done::Failed(error.into()));
+                    return;
+                }
             };
             let hash = block.hash();
             // Reserved before anybody can see the block: if the guard knows another block for
@@ -138,27 +143,33 @@ pub(super) async fn stored_block(
     }
 }
 
-async fn build(shared: &Shared, turn: &Turn, deadline: Instant) -> Option<Arc<Block>> {
+/// The block of our turn; none if there is none in time. A fatal fault is passed on.
+async fn build(
+    shared: &Shared,
+    turn: &Turn,
+    deadline: Instant,
+) -> Result<Option<Arc<Block>>, AppError> {
     let height = turn.start.height.0;
     let round = turn.round.0;
     let built = tokio::time::timeout_at(deadline, shared.app.build(turn, deadline.into_std()));
     let block = match built.await {
         Ok(Ok(block)) => block,
-        Ok(Err(error)) => {
-            warn!(height, round, %error, "no block was built");
-            return None;
+        Ok(Err(AppError::Unavailable(reason))) => {
+            warn!(height, round, reason, "no block was built");
+            return Ok(None);
         }
+        Ok(Err(fatal @ AppError::Fatal(_))) => return Err(fatal),
         Err(_) => {
             warn!(height, round, "no block was built in time");
-            return None;
+            return Ok(None);
         }
     };
     if let Err(error) = check_own(shared, &turn.start, turn.round, &block) {
         error!(height, round, error, "the built block breaks the rules, it is not proposed");
-        return None;
+        return Ok(None);
     }
     info!(height, round, transactions = block.transactions.len(), "block built");
-    Some(Arc::new(block))
+    Ok(Some(Arc::new(block)))
 }
 
 fn check_own(
@@ -213,8 +224,7 @@ async fn stream(shared: &Shared, plan: StreamPlan, block: &Block) {
         .chain(data)
         .chain(std::iter::once(StreamContent::Fin));
     for (sequence, content) in contents.enumerate() {
-        let message =
-            StreamMessage::new(StreamId::new(key.to_bytes()), sequence as u64, content);
+        let message = StreamMessage::new(StreamId::new(key.to_bytes()), sequence as u64, content);
         if shared.network.cast(NetworkMsg::PublishProposalPart(message)).is_err() {
             return;
         }

@@ -112,6 +112,16 @@ pub(super) struct Running {
     pub decided: bool,
 }
 
+impl Running {
+    /// The valid block with this hash.
+    pub(super) fn valid(&self, hash: &B256) -> Option<Arc<Block>> {
+        match self.blocks.get(hash) {
+            Some(Known::Valid(block)) => Some(block.clone()),
+            _ => None,
+        }
+    }
+}
+
 /// A reply port that the next height goes to.
 pub(super) enum StartPort {
     First(RpcReplyPort<(context::Height, HeightParams<Ctx>)>),

@@ -358,8 +358,7 @@ impl Cluster {
 
     /// Checks the promises of the seam on what all nodes have committed.
     pub fn check_chains(&self) {
-        let longest =
-            self.nodes.iter().map(|node| node.chain.all()).max_by_key(Vec::len).unwrap();
+        let longest = self.nodes.iter().map(|node| node.chain.all()).max_by_key(Vec::len).unwrap();
         for (index, node) in self.nodes.iter().enumerate() {
             let commits = node.chain.all();
             let mut expected: Vec<Height> = node.chain.committed();

@@ -72,18 +72,20 @@ pub async fn idles_without_work(factory: Arc<dyn EngineFactory>) {
         // Gossip failed: the others must still notice that there is work.
         cluster.submit(&[node], &format!("only {transaction}"));
         cluster.wait_height(&ALL, tip + 1).await;
-        cluster.wait_for("the lone transaction", |cluster| {
-            let included = cluster.chain(0).all().into_iter().any(|commit| {
-                commit.block.transactions.iter().any(|tx| tx.starts_with(b"only"))
-            });
-            included || cluster.chain(0).tip() >= Height(tip + 30)
-        })
-        .await;
+        cluster
+            .wait_for("the lone transaction", |cluster| {
+                let included = cluster.chain(0).all().into_iter().any(|commit| {
+                    commit.block.transactions.iter().any(|tx| tx.starts_with(b"only"))
+                });
+                included || cluster.chain(0).tip() >= Height(tip + 30)
+            })
+            .await;
         cluster.submit(&ALL, &format!("only {transaction}"));
-        cluster.wait_for("all pools to be empty", |cluster| {
-            ALL.into_iter().all(|index| cluster.view(index).phase == EnginePhase::Idle)
-        })
-        .await;
+        cluster
+            .wait_for("all pools to be empty", |cluster| {
+                ALL.into_iter().all(|index| cluster.view(index).phase == EnginePhase::Idle)
+            })
+            .await;
     }
     cluster.stop_all().await;
     cluster.check();
@@ -131,7 +133,7 @@ pub async fn passes_over_a_silent_proposer(factory: Arc<dyn EngineFactory>) {
     assert!(window.is_sorted(), "{window:?} only grows");
     let skipped: u32 = (0..3)
         .map(|w| {
-            let last = commits.iter().filter(|c| c.block.height().0 / 8 == w).next_back();
+            let last = commits.iter().rfind(|c| c.block.height().0 / 8 == w);
             last.map_or(0, |commit| commit.block.header.skip.0)
         })
         .sum();
@@ -173,8 +175,7 @@ pub async fn changes_the_set_at_a_boundary(factory: Arc<dyn EngineFactory>) {
 
 /// A set that is not final stops the chain at the boundary; it goes on when the set is there.
 pub async fn waits_for_the_set_at_a_boundary(factory: Arc<dyn EngineFactory>) {
-    let options =
-        Options { rotation_interval: 3, windows_per_epoch: 2, ..Options::four() };
+    let options = Options { rotation_interval: 3, windows_per_epoch: 2, ..Options::four() };
     let mut cluster = Cluster::started(factory, options);
     let waits = |cluster: &Cluster, index: usize| {
         cluster.view(index).phase == EnginePhase::WaitingForSet
@@ -271,10 +272,11 @@ pub async fn adds_peers_at_runtime(factory: Arc<dyn EngineFactory>) {
     for index in [0, 1, 2] {
         cluster.set_peers(index, &[0, 1, 2]);
     }
-    cluster.wait_for("the peer to be gone", |cluster| {
-        [0, 1, 2].into_iter().all(|index| !cluster.view(index).peers.contains(&id))
-    })
-    .await;
+    cluster
+        .wait_for("the peer to be gone", |cluster| {
+            [0, 1, 2].into_iter().all(|index| !cluster.view(index).peers.contains(&id))
+        })
+        .await;
     let tip = cluster.chain(0).tip().0;
     cluster.wait_height(&[0, 1, 2], tip + 3).await;
     cluster.stop_all().await;
@@ -294,11 +296,12 @@ pub async fn wakes_without_its_proposer(factory: Arc<dyn EngineFactory>) {
     cluster.submit(&others[..1], "alone");
     cluster.wait_height(&others, tip + 1).await;
     cluster.submit(&others, "alone");
-    cluster.wait_for("the transaction", |cluster| {
-        let commits = cluster.chain(others[0]).all();
-        commits.iter().any(|commit| !commit.block.transactions.is_empty())
-    })
-    .await;
+    cluster
+        .wait_for("the transaction", |cluster| {
+            let commits = cluster.chain(others[0]).all();
+            commits.iter().any(|commit| !commit.block.transactions.is_empty())
+        })
+        .await;
     cluster.start(silent);
     let tip = cluster.chain(others[0]).tip().0;
     cluster.wait_height(&ALL, tip).await;
@@ -353,10 +356,11 @@ pub async fn reports_a_double_signer(factory: Arc<dyn EngineFactory>) {
     let options = Options { nodes: 5, twins: 1, rotation_interval: 2, ..Options::four() };
     let honest = [0, 1, 2];
     let mut cluster = Cluster::started(factory, options);
-    cluster.wait_for("proof", |cluster| {
-        honest.into_iter().any(|index| !cluster.chain(index).evidence().is_empty())
-    })
-    .await;
+    cluster
+        .wait_for("proof", |cluster| {
+            honest.into_iter().any(|index| !cluster.chain(index).evidence().is_empty())
+        })
+        .await;
     let tip = cluster.chain(0).tip().0;
     cluster.wait_height(&honest, tip + 3).await;
     for index in 0..5 {
@@ -390,11 +394,12 @@ pub async fn carries_large_blocks(factory: Arc<dyn EngineFactory>) {
         }
         cluster.wait_height(&others, tip + 1).await;
     }
-    cluster.wait_for("all transactions", |cluster| {
-        let commits = cluster.chain(0).all();
-        commits.iter().map(|commit| commit.block.transactions.len()).sum::<usize>() == 24
-    })
-    .await;
+    cluster
+        .wait_for("all transactions", |cluster| {
+            let commits = cluster.chain(0).all();
+            commits.iter().map(|commit| commit.block.transactions.len()).sum::<usize>() == 24
+        })
+        .await;
     cluster.start(away);
     let tip = cluster.chain(0).tip().0;
     cluster.wait_height(&ALL, tip).await;
