@@ -102,8 +102,10 @@ pub trait KvStore: Send + Sync + std::fmt::Debug + 'static {
 /// A hot store in memory, for tests. Rebuilt from the database at every open.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
-    map: RwLock<HashMap<(Space, Vec<u8>), Vec<u8>>>,
+    map: RwLock<HashMap<SpaceKey, Vec<u8>>>,
 }
+
+type SpaceKey = (Space, Vec<u8>);
 
 impl KvStore for MemoryStore {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
