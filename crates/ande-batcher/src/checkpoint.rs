@@ -1,6 +1,6 @@
 //! Signs checkpoints of batches that this node cut from its own chain.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use ande_batch::Claim;
 use ande_consensus::{ConsensusSigner, SignError};
@@ -15,6 +15,8 @@ use crate::{BatcherError, Ledger};
 
 /// Attempts that are signed for one batch, over all posters. The guard remembers as many.
 const MAX_ATTEMPTS: u32 = 64;
+/// How long a request waits for this node's chain to complete the batch.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Answers peers, and this node's own poster, that ask for the signature of a checkpoint.
 ///
@@ -136,11 +138,27 @@ impl CheckpointService {
         let index = request.header.batch_index;
         let unavailable = |error: BatcherError| PeerRefusal::Unavailable(error.to_string());
         let store = self.ledger.store();
-        let mut own = store.batch(index).await.map_err(|error| unavailable(error.into()))?;
-        if own.is_none() {
+        let mut heads = store.heads();
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let own = loop {
+            heads.mark_unchanged();
+            if let Some(own) =
+                store.batch(index).await.map_err(|error| unavailable(error.into()))?
+            {
+                break Some(own);
+            }
             self.ledger.extend().await.map_err(unavailable)?;
-            own = store.batch(index).await.map_err(|error| unavailable(error.into()))?;
-        }
+            if let Some(own) =
+                store.batch(index).await.map_err(|error| unavailable(error.into()))?
+            {
+                break Some(own);
+            }
+            // The poster learns of a block a moment before the others do.
+            match tokio::time::timeout_at(deadline, heads.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => break None,
+            }
+        };
         let Some(own) = own else {
             return Err(PeerRefusal::Unavailable(format!(
                 "batch {index} is not complete on this node's chain, which is at height {}",

@@ -19,7 +19,7 @@ pub struct BatcherConfig {
     /// Most bytes of data in one batch.
     pub max_data_bytes: usize,
     /// Time after which the next validator in schedule order posts a batch that the one before did
-    /// not. Above the time a transaction takes to get into a settlement block.
+    /// not; at least three settlement blocks, as seen of late.
     pub takeover: Duration,
 }
 

@@ -61,3 +61,94 @@ impl CutRules {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::{Address, B256, Bytes};
+    use ande_primitives::{
+        Block, Certificate, Committee, Epoch, Era, Header, Height, Member, QuorumFraction, Round,
+        ScheduleMode, ScheduleRules, Skip,
+    };
+
+    use super::*;
+
+    fn set() -> EpochSet {
+        let member = Member { signer: Address::repeat_byte(1), weight: 1, id: 1 };
+        EpochSet {
+            era: Era(0),
+            epoch: Epoch(0),
+            set_id: 1,
+            seed: B256::ZERO,
+            rules: ScheduleRules::new(ScheduleMode::RoundRobin, 10, 2, 10).unwrap(),
+            quorum: QuorumFraction::TWO_THIRDS,
+            committee: Committee::new(vec![member]).unwrap(),
+            l1_block: 0,
+        }
+    }
+
+    fn commit(height: u64, timestamp_ms: u64, bytes: usize) -> Commit {
+        let header = Header {
+            l2_chain_id: 1,
+            era: Era(0),
+            epoch: Epoch(height / 20),
+            height: Height(height),
+            skip: Skip(0),
+            parent_hash: B256::ZERO,
+            proposer: Address::ZERO,
+            timestamp_ms,
+            forced_up_to: 0,
+            forced_acc: B256::ZERO,
+            execution_hash: B256::ZERO,
+        };
+        let block =
+            Block { header, execution: Bytes::new(), transactions: vec![vec![1; bytes].into()] };
+        let certificate = Certificate {
+            era: Era(0),
+            epoch: Epoch(height / 20),
+            height: Height(height),
+            round: Round(0),
+            block_hash: B256::ZERO,
+            signatures: Vec::new(),
+        };
+        Commit { block, certificate }
+    }
+
+    const RULES: CutRules = CutRules { interval_ms: 3_000, max_data_bytes: 10_000 };
+
+    #[test]
+    fn time_size_and_epoch_complete_a_batch() {
+        let set = set();
+        let at = |height: u64, ms: u64| commit(height, ms, 50);
+        // By time after the previous batch.
+        let blocks = [at(5, 2_000), at(6, 3_000), at(7, 4_500), at(8, 9_000)];
+        assert_eq!(RULES.cut(Some(1_000), &blocks, &set), Some(3));
+        assert_eq!(RULES.cut(Some(1_000), &blocks[..2], &set), None);
+        // The first batch counts from its first block.
+        assert_eq!(RULES.cut(None, &blocks, &set), Some(4));
+        assert_eq!(RULES.cut(None, &[], &set), None);
+        // By the end of the epoch, height 19.
+        assert_eq!(RULES.cut(Some(0), &[at(18, 1), at(19, 2), at(20, 3)], &set), Some(2));
+        // By size: the block that does not fit is not part of it.
+        let large = [commit(5, 1, 4_000), commit(6, 2, 4_000), commit(7, 3, 4_000)];
+        assert_eq!(RULES.cut(Some(0), &large, &set), Some(2));
+        assert_eq!(RULES.cut(Some(0), &large[..2], &set), None);
+        // A block that is too large alone is a batch of its own.
+        let huge = [commit(5, 1, 40_000), commit(6, 2, 10)];
+        assert_eq!(RULES.cut(Some(0), &huge, &set), Some(1));
+        assert_eq!(RULES.cut(Some(0), &huge[..1], &set), None);
+    }
+
+    #[test]
+    fn more_blocks_never_change_a_cut() {
+        let set = set();
+        let blocks: Vec<_> =
+            (1..19).map(|h| commit(h, h * 700, (h as usize * 977) % 5_000)).collect();
+        for start in 0..blocks.len() {
+            let known = RULES.cut(Some(0), &blocks[start..], &set);
+            for end in start..=blocks.len() {
+                let cut = RULES.cut(Some(0), &blocks[start..end], &set);
+                assert!(cut.is_none() || cut == known, "from {start} to {end}: {cut:?} {known:?}");
+            }
+        }
+    }
+}

@@ -30,23 +30,33 @@ pub(crate) struct Follower {
     read_up_to: Option<u64>,
     /// Highest batch whose row is final.
     finalized: u64,
+    /// Lowest final batch whose last block was not compared with this node's chain.
+    compare_next: u64,
     /// Accepted batches after it whose row and last block agree with the settlement chain.
     agreed: BTreeMap<u64, (B256, Option<Acceptance>)>,
 }
 
 impl Follower {
     pub(crate) async fn start(ledger: Ledger, accepted: Accepted) -> Result<Self, BatcherError> {
-        let finalized = ledger
-            .store()
+        let store = ledger.store();
+        let finalized = store
             .last_batch_in_state(BatchState::Finalized)
             .await?
             .map_or(0, |row| row.header.batch_index);
+        let latest = store.heads().borrow().latest;
+        // Blocks up to the latest one were compared when they or their batches came.
+        let compare_next = match store.batch_of_height(latest).await? {
+            Some(row) => row.header.batch_index.min(finalized + 1),
+            None if latest == Height(0) => 1,
+            None => finalized + 1,
+        };
         Ok(Self {
             ledger,
             accepted,
             known: BTreeMap::new(),
             read_up_to: None,
             finalized,
+            compare_next,
             agreed: BTreeMap::new(),
         })
     }
@@ -55,7 +65,7 @@ impl Follower {
     /// false when there is more to do than one call does.
     pub(crate) async fn follow(&mut self, view: &L1View) -> Result<bool, BatcherError> {
         let Some(tip) = view.tip else { return Ok(false) };
-        self.take_back(&tip).await?;
+        self.take_back(&tip, view.latest).await?;
         if tip.index > self.finalized {
             self.read_acceptances(view).await?;
         }
@@ -79,20 +89,23 @@ impl Follower {
                 self.finalize(&row, view).await?;
             }
         }
+        self.compare_final().await?;
         let finalized = view.final_tip.map_or(Height(0), |tip| tip.end_height);
         self.ledger.store().set_settled(tip.end_height, finalized).await?;
         Ok(true)
     }
 
     /// A reorganisation can take an accepted batch away: its row waits to be posted again.
-    async fn take_back(&self, tip: &AcceptedTip) -> Result<(), BatcherError> {
+    async fn take_back(&self, tip: &AcceptedTip, latest: u64) -> Result<(), BatcherError> {
         let Some(row) = self.ledger.store().last_batch_in_state(BatchState::Included).await? else {
             return Ok(());
         };
         let mut index = row.header.batch_index;
         while index > tip.index {
             let Some(row) = self.ledger.store().batch(index).await? else { break };
-            if row.state == BatchState::Included {
+            // The poster knows of its block before the reader does.
+            let is_seen = row.l1_block.is_none_or(|block| block <= latest);
+            if row.state == BatchState::Included && is_seen {
                 warn!(
                     batch = index,
                     "settlement chain was reorganised, batch is not accepted any more"
@@ -223,6 +236,20 @@ impl Follower {
             accepted: row.header.last_block_hash,
             own: own.certificate.block_hash,
         })
+    }
+
+    /// Compares final batches with blocks that arrived after them.
+    async fn compare_final(&mut self) -> Result<(), BatcherError> {
+        while self.compare_next <= self.finalized {
+            let Some(row) = self.ledger.store().batch(self.compare_next).await? else {
+                return Ok(());
+            };
+            if !self.agrees_with_chain(&row).await? {
+                return Ok(());
+            }
+            self.compare_next += 1;
+        }
+        Ok(())
     }
 
     async fn finalize(&mut self, row: &BatchRow, view: &L1View) -> Result<(), BatcherError> {

@@ -28,6 +28,9 @@ use crate::{
 
 /// Sets up to this size are frozen by the contract itself.
 const AUTO_FREEZE_MAX: usize = 16;
+/// Settlement blocks that a posting is given at least, and the longest time that they count for.
+const TAKEOVER_BLOCKS: u32 = 3;
+const MAX_ON_ITS_WAY: Duration = Duration::from_secs(60);
 /// First and longest pause after a failed attempt.
 const MIN_PAUSE: Duration = Duration::from_millis(500);
 const MAX_PAUSE: Duration = Duration::from_secs(20);
@@ -96,7 +99,7 @@ impl Poster {
         let Some(rank) = posting_rank(&set, &row.header, self.signer.address()) else {
             return Ok(false);
         };
-        if !self.waiting.is_over(index, rank, self.config.takeover) {
+        if !self.waiting.is_over(index, rank, self.takeover(&view)) {
             return Ok(false);
         }
         if rank > 0 {
@@ -106,6 +109,12 @@ impl Poster {
         let Some(row) = row else { return Ok(true) };
         self.check(&row).await?;
         self.submit(&row).await
+    }
+
+    /// A transaction on its way is no reason to take over: it may need a few settlement blocks.
+    fn takeover(&self, view: &L1View) -> Duration {
+        let on_its_way = view.block_time.unwrap_or_default().saturating_mul(TAKEOVER_BLOCKS);
+        self.config.takeover.max(on_its_way.min(MAX_ON_ITS_WAY))
     }
 
     async fn set(&self, epoch: Epoch) -> Result<Arc<EpochSet>, BatcherError> {
@@ -312,7 +321,7 @@ impl Poster {
             return Ok(false);
         }
         let next = last.0 + 1;
-        if !self.freezing.is_over(next, rank.saturating_add(1), self.config.takeover) {
+        if !self.freezing.is_over(next, rank.saturating_add(1), self.takeover(&view)) {
             return Ok(false);
         }
         let call = AndeConsensus::freezeEpochCall { epoch: next };

@@ -22,20 +22,63 @@ pub const FAILPOINTS: &[&str] = &[
 #[inline]
 pub async fn failpoint(_name: &'static str) {}
 
+#[cfg(feature = "failpoints")]
+mod armed {
+    use std::sync::{Mutex, PoisonError};
+
+    /// `None` until the first pass read the environment.
+    static ARMED: Mutex<Option<Option<(String, String)>>> = Mutex::new(None);
+
+    fn from_env() -> Option<(String, String)> {
+        let setting = std::env::var("ANDE_FAILPOINT").ok()?;
+        let (point, action) = setting.split_once(':')?;
+        Some((point.to_owned(), action.to_owned()))
+    }
+
+    pub(super) fn set(point: &str, action: &str) {
+        let mut armed = ARMED.lock().unwrap_or_else(PoisonError::into_inner);
+        *armed = Some(Some((point.to_owned(), action.to_owned())));
+    }
+
+    pub(super) fn is_armed() -> bool {
+        let mut armed = ARMED.lock().unwrap_or_else(PoisonError::into_inner);
+        armed.get_or_insert_with(from_env).is_some()
+    }
+
+    /// The action of a point; every setting acts once.
+    pub(super) fn take(name: &str) -> Option<String> {
+        let mut armed = ARMED.lock().unwrap_or_else(PoisonError::into_inner);
+        let setting = armed.get_or_insert_with(from_env);
+        if setting.as_ref().is_some_and(|(point, _)| point == name) {
+            setting.take().map(|(_, action)| action)
+        } else {
+            None
+        }
+    }
+}
+
+/// Arms a point from inside the process, as the environment variable does.
+#[cfg(feature = "failpoints")]
+pub fn arm_failpoint(name: &str, action: &str) {
+    assert!(FAILPOINTS.contains(&name), "no failpoint {name}");
+    armed::set(name, action);
+}
+
+/// Whether a point is armed and was not passed yet.
+#[cfg(feature = "failpoints")]
+#[must_use]
+pub fn failpoint_is_armed() -> bool {
+    armed::is_armed()
+}
+
 /// Passes a point.
 #[cfg(feature = "failpoints")]
 #[allow(clippy::panic)]
 pub async fn failpoint(name: &'static str) {
-    use std::sync::atomic::{AtomicBool, Ordering};
-    static PASSED: AtomicBool = AtomicBool::new(false);
     debug_assert!(FAILPOINTS.contains(&name));
-    let Ok(setting) = std::env::var("ANDE_FAILPOINT") else { return };
-    let Some((point, action)) = setting.split_once(':') else { return };
-    if point != name || PASSED.swap(true, Ordering::SeqCst) {
-        return;
-    }
+    let Some(action) = armed::take(name) else { return };
     tracing::error!(point = name, action, "stopped at a failpoint");
-    match action {
+    match action.as_str() {
         "abort" => std::process::abort(),
         "panic" => panic!("failpoint {name}"),
         "hang" => std::future::pending().await,

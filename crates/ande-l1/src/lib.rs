@@ -25,6 +25,8 @@ pub use config::{Finality, L1Config};
 pub use deployment::{check_deployment, read_config};
 pub use error::{DeploymentError, L1Error};
 pub use failpoint::{FAILPOINTS, failpoint};
+#[cfg(feature = "failpoints")]
+pub use failpoint::{arm_failpoint, failpoint_is_armed};
 pub use reader::{L1Reader, ReaderError};
 pub use sets::read_set;
 pub use timing::{Timing, TimingError, check_timing};

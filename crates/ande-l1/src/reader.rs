@@ -1,6 +1,9 @@
 //! Follows the settlement chain.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use alloy::{
     eips::{BlockId, BlockNumberOrTag},
@@ -25,6 +28,8 @@ const PAGE: u32 = 64;
 const SETS_CHECKED_AT_START: u64 = 3;
 /// Everything is read again after this time even when no event asked for it.
 const FULL_READ_EVERY: Duration = Duration::from_secs(60);
+/// Times between blocks that are remembered.
+const BLOCK_TIMES: usize = 8;
 /// Longest pause while the chain cannot be read.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 
@@ -113,6 +118,7 @@ impl L1Reader {
             events: B256::ZERO,
             final_read: None,
             read_at: None,
+            block_times: VecDeque::new(),
             reported: None,
         };
         (receiver, tokio::spawn(follower.run(shutdown)))
@@ -138,6 +144,8 @@ struct Follower {
     final_read: Option<u64>,
     /// When the latest state was read as a whole.
     read_at: Option<Instant>,
+    /// Times between the last blocks.
+    block_times: VecDeque<Duration>,
     /// Last error written to the log.
     reported: Option<String>,
 }
@@ -214,6 +222,7 @@ impl Follower {
         if self.reported.take().is_some() {
             info!(latest = latest.number, "settlement chain can be read again");
         }
+        next.block_time = self.block_time(&next, &latest);
         next.latest = latest.number;
         next.latest_hash = latest.hash;
         next.latest_time = latest.timestamp;
@@ -223,6 +232,21 @@ impl Follower {
         next.error = None;
         self.view.send_replace(next);
         Ok(())
+    }
+
+    /// The shortest of the last few times: a chain that makes blocks only for transactions, or
+    /// that was down, has long ones in between.
+    fn block_time(&mut self, before: &L1View, latest: &L1Block) -> Option<Duration> {
+        let blocks = latest.number.saturating_sub(before.latest);
+        if before.latest_time > 0 && blocks > 0 {
+            let seconds = latest.timestamp.saturating_sub(before.latest_time);
+            self.block_times
+                .push_back(Duration::from_millis(seconds.saturating_mul(1_000) / blocks));
+        }
+        while self.block_times.len() > BLOCK_TIMES {
+            self.block_times.pop_front();
+        }
+        self.block_times.iter().min().copied()
     }
 
     async fn final_block(&self, latest: &L1Block) -> Result<L1Block, L1Error> {

@@ -1,6 +1,6 @@
 //! What the node knows of the settlement chain.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use alloy::primitives::{Address, B256, U256};
 use ande_contracts::{AndeConsensus, AndeSequencerCoordinator as Coordinator};
@@ -132,6 +132,8 @@ pub struct L1View {
     pub latest_hash: B256,
     /// Its Unix time in seconds.
     pub latest_time: u64,
+    /// Time between two blocks, as seen of late; none before two were.
+    pub block_time: Option<Duration>,
     /// Latest final block seen.
     pub final_block: u64,
     /// Its hash.
@@ -167,7 +169,7 @@ impl L1View {
 
     /// Age of the last successful read; none before the first.
     #[must_use]
-    pub fn age(&self) -> Option<std::time::Duration> {
+    pub fn age(&self) -> Option<Duration> {
         self.last_ok.map(|at| at.elapsed())
     }
 

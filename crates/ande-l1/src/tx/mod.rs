@@ -5,6 +5,7 @@ mod fees;
 mod journal;
 mod manager;
 mod send;
+mod slot;
 
 pub use error::TxError;
 pub use fees::{FeePolicy, Fees};

@@ -1,0 +1,329 @@
+//! One nonce: its transactions are journaled, sent, watched and replaced until one is in a block.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use alloy::{
+    eips::BlockId,
+    rpc::types::{TransactionInput, TransactionReceipt, TransactionRequest},
+};
+use ande_store::{L1TxRow, L1TxState};
+use tracing::{debug, info, warn};
+
+use super::{
+    Fees, TxError, TxManager, TxOutcome, TxRequest, TxStatus,
+    fees::calldata_floor,
+    journal::Draft,
+    manager::Slot,
+    send::{Broadcast, broadcast},
+};
+use crate::{L1Error, failpoint};
+
+/// Looks at a used nonce without a receipt before the transaction counts as foreign.
+const FOREIGN_AFTER: u32 = 5;
+
+impl TxManager {
+    /// Journals and sends the first transaction of a fresh nonce.
+    pub(super) async fn first(
+        &self,
+        purpose: &str,
+        request: &TxRequest,
+    ) -> Result<L1TxRow, TxError> {
+        let gas = self.gas(request).await?;
+        let fees = Fees::suggested(&self.inner.client, &self.inner.config.fees).await?;
+        let fees = fees.check(&self.inner.config.fees)?;
+        let nonce = self.inner.client.mined_nonce(self.address()).await?;
+        let draft = Draft { nonce, to: request.to, input: request.input.clone(), gas, fees };
+        self.journal_and_offer(purpose, &draft).await
+    }
+
+    /// Uses an open nonce for `request`: goes on with the same call, replaces another one.
+    pub(super) async fn take_over(
+        &self,
+        nonce: u64,
+        mut slot: Slot,
+        purpose: &str,
+        request: &TxRequest,
+    ) -> Result<Slot, TxError> {
+        let Some(last) = slot.last() else { return Ok(slot) };
+        if last.purpose == purpose && same_call(last, request)? {
+            info!(purpose, nonce, hash = %last.hash, "settlement transaction resumed");
+            self.offer(last).await?;
+            return Ok(slot);
+        }
+        info!(purpose, nonce, replaced = %last.purpose, "open nonce is used for another settlement transaction");
+        let gas = self.gas(request).await?;
+        let old = self.highest_fees(&slot)?;
+        let fees = Fees::suggested(&self.inner.client, &self.inner.config.fees).await?;
+        let fees = fees.replacing(old).check(&self.inner.config.fees)?;
+        let draft = Draft { nonce, to: request.to, input: request.input.clone(), gas, fees };
+        slot.push(self.journal_and_offer(purpose, &draft).await?);
+        Ok(slot)
+    }
+
+    fn highest_fees(&self, slot: &[L1TxRow]) -> Result<Fees, TxError> {
+        let mut highest = Fees { tip: 0, cap: 0 };
+        for row in slot {
+            let fees = Draft::of(row)?.fees;
+            highest = Fees { tip: highest.tip.max(fees.tip), cap: highest.cap.max(fees.cap) };
+        }
+        Ok(highest)
+    }
+
+    async fn gas(&self, request: &TxRequest) -> Result<u64, TxError> {
+        let floor = calldata_floor(&request.input);
+        let gas = match request.gas_limit {
+            Some(gas) => gas,
+            None => {
+                let call = self.call(request);
+                match self.inner.client.estimate_gas(&call).await {
+                    // A fifth more: the state may change before the transaction runs.
+                    Ok(gas) => gas.saturating_add(gas / 5),
+                    Err(L1Error::Reverted(reverted)) => {
+                        return Err(TxError::WouldRevert(reverted));
+                    }
+                    Err(L1Error::Rpc { message, .. })
+                        if matches!(
+                            super::send::classify(&message),
+                            Broadcast::InsufficientFunds(_)
+                        ) =>
+                    {
+                        return Err(TxError::InsufficientFunds {
+                            address: self.address(),
+                            message,
+                        });
+                    }
+                    Err(other) => return Err(other.into()),
+                }
+            }
+        };
+        Ok(gas.max(floor))
+    }
+
+    fn call(&self, request: &TxRequest) -> TransactionRequest {
+        TransactionRequest {
+            from: Some(self.address()),
+            to: Some(request.to.into()),
+            input: TransactionInput::new(request.input.clone()),
+            ..Default::default()
+        }
+    }
+
+    /// Persist, then send: the row is durable before a byte leaves.
+    async fn journal_and_offer(&self, purpose: &str, draft: &Draft) -> Result<L1TxRow, TxError> {
+        let (hash, raw) = draft.sign(self.inner.client.chain_id(), &self.inner.signer)?;
+        let mut row = L1TxRow {
+            id: 0,
+            purpose: purpose.to_owned(),
+            sender: self.address(),
+            nonce: draft.nonce,
+            hash,
+            raw,
+            state: L1TxState::Prepared,
+            created_at_ms: now_ms(),
+        };
+        row.id = self.inner.store.put_l1_tx(&row).await?;
+        failpoint("tx-after-journal").await;
+        info!(
+            purpose,
+            nonce = row.nonce,
+            hash = %row.hash,
+            fee_cap = draft.fees.cap,
+            gas = draft.gas,
+            "settlement transaction journaled"
+        );
+        let answer = broadcast(&self.inner.client, &row.raw).await;
+        self.note(&mut row, &answer).await?;
+        Ok(row)
+    }
+
+    /// Sends a journaled transaction once more.
+    pub(super) async fn offer(&self, row: &L1TxRow) -> Result<Broadcast, TxError> {
+        let answer = broadcast(&self.inner.client, &row.raw).await;
+        self.note(&mut row.clone(), &answer).await?;
+        Ok(answer)
+    }
+
+    async fn note(&self, row: &mut L1TxRow, answer: &Broadcast) -> Result<(), TxError> {
+        match answer {
+            Broadcast::Accepted => {
+                if row.state == L1TxState::Prepared {
+                    self.inner.store.set_l1_tx_state(row.id, L1TxState::Broadcast).await?;
+                    row.state = L1TxState::Broadcast;
+                }
+                failpoint("tx-after-broadcast").await;
+                Ok(())
+            }
+            Broadcast::NonceTooLow | Broadcast::Underpriced => Ok(()),
+            Broadcast::Unclear(reason) => {
+                warn!(purpose = %row.purpose, reason, "settlement transaction may not have arrived, trying again");
+                Ok(())
+            }
+            Broadcast::InsufficientFunds(message) => {
+                self.inner.store.set_l1_tx_state(row.id, L1TxState::Dropped).await?;
+                let message = message.clone();
+                Err(TxError::InsufficientFunds { address: self.address(), message })
+            }
+            Broadcast::Refused(reason) => {
+                self.inner.store.set_l1_tx_state(row.id, L1TxState::Dropped).await?;
+                Err(TxError::Refused(reason.clone()))
+            }
+        }
+    }
+
+    /// Watches an open nonce until one of its transactions is deep enough, replacing it with
+    /// higher fees when it takes too long. `None` when the mined one is not the wanted call.
+    pub(super) async fn settle(
+        &self,
+        mut slot: Slot,
+        wanted: Option<(&str, &TxRequest)>,
+        deadline: Instant,
+    ) -> Result<Option<TxOutcome>, TxError> {
+        let config = &self.inner.config;
+        let started = Instant::now();
+        let mut offered = Instant::now();
+        let mut replaced = Instant::now();
+        let mut unseen = 0u32;
+        loop {
+            match self.mined_of(&slot).await {
+                Ok(Some((row, receipt))) => {
+                    unseen = 0;
+                    if self.deep_enough(&receipt).await? {
+                        return self.finish(row, &receipt, wanted).await;
+                    }
+                }
+                Ok(None) => {
+                    let Some(last) = slot.last() else { return Ok(None) };
+                    let nonce = last.nonce;
+                    if self.inner.client.mined_nonce(self.address()).await? > nonce {
+                        unseen += 1;
+                        if unseen >= FOREIGN_AFTER {
+                            for row in &slot {
+                                self.inner
+                                    .store
+                                    .set_l1_tx_state(row.id, L1TxState::Dropped)
+                                    .await?;
+                            }
+                            let address = self.address();
+                            return Err(TxError::ForeignTransaction { address, nonce });
+                        }
+                    } else {
+                        unseen = 0;
+                        if replaced.elapsed() >= config.resubmit_after {
+                            replaced = Instant::now();
+                            offered = Instant::now();
+                            self.bump(&mut slot).await?;
+                        } else if offered.elapsed() >= config.rebroadcast_after {
+                            offered = Instant::now();
+                            if self.offer(last).await? == Broadcast::Underpriced {
+                                self.bump(&mut slot).await?;
+                            }
+                        } else if started.elapsed() < config.poll_interval
+                            && last.state == L1TxState::Prepared
+                            && self.offer(last).await? == Broadcast::Underpriced
+                        {
+                            // Refused at once: somebody's transaction holds the nonce in the pool.
+                            self.bump(&mut slot).await?;
+                        }
+                    }
+                }
+                Err(error) if error.is_transient() => {
+                    debug!(%error, "settlement chain cannot be asked for a receipt");
+                }
+                Err(error) => return Err(error.into()),
+            }
+            if Instant::now() >= deadline {
+                let purpose = slot.last().map(|row| row.purpose.clone()).unwrap_or_default();
+                let seconds = config.send_timeout.as_secs();
+                return Err(TxError::Timeout { purpose, seconds });
+            }
+            tokio::time::sleep(config.poll_interval).await;
+        }
+    }
+
+    async fn deep_enough(&self, receipt: &TransactionReceipt) -> Result<bool, L1Error> {
+        if self.inner.config.confirmations <= 1 {
+            return Ok(true);
+        }
+        let latest = self.inner.client.latest_number().await?;
+        let block = receipt.block_number.unwrap_or(u64::MAX);
+        Ok(latest.saturating_add(1) >= block.saturating_add(self.inner.config.confirmations))
+    }
+
+    async fn finish(
+        &self,
+        row: &L1TxRow,
+        receipt: &TransactionReceipt,
+        wanted: Option<(&str, &TxRequest)>,
+    ) -> Result<Option<TxOutcome>, TxError> {
+        failpoint("tx-after-mined").await;
+        let block = receipt.block_number.unwrap_or_default();
+        self.inner.store.set_l1_tx_state(row.id, L1TxState::Mined { block }).await?;
+        match wanted {
+            Some((purpose, request)) if row.purpose == purpose && same_call(row, request)? => {
+                Ok(Some(self.outcome(row.nonce, receipt, request).await))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    pub(super) async fn outcome(
+        &self,
+        nonce: u64,
+        receipt: &TransactionReceipt,
+        request: &TxRequest,
+    ) -> TxOutcome {
+        let block = receipt.block_number.unwrap_or_default();
+        let status = if receipt.status() {
+            TxStatus::Succeeded
+        } else {
+            // On the state before the block; the reason is for people only.
+            let at = BlockId::number(block.saturating_sub(1));
+            let call =
+                self.inner.client.dry_run(self.address(), request.to, request.input.clone(), at);
+            TxStatus::Reverted(match call.await {
+                Err(L1Error::Reverted(reverted)) => Some(reverted),
+                _ => None,
+            })
+        };
+        TxOutcome {
+            hash: receipt.transaction_hash,
+            nonce,
+            block,
+            block_hash: receipt.block_hash.unwrap_or_default(),
+            gas_used: receipt.gas_used,
+            status,
+        }
+    }
+
+    /// Replaces the transactions of an open nonce by one with higher fees. When the limit forbids
+    /// that, the last one is sent again: it may have been dropped.
+    async fn bump(&self, slot: &mut Slot) -> Result<(), TxError> {
+        let Some(last) = slot.last().cloned() else { return Ok(()) };
+        let mut draft = Draft::of(&last)?;
+        let old = self.highest_fees(slot)?;
+        let suggested = Fees::suggested(&self.inner.client, &self.inner.config.fees).await?;
+        match suggested.replacing(old).check(&self.inner.config.fees) {
+            Ok(fees) => {
+                draft.fees = fees;
+                let row = self.journal_and_offer(&last.purpose, &draft).await?;
+                slot.push(row);
+            }
+            Err(TxError::FeeLimit { needed, limit }) => {
+                warn!(purpose = %last.purpose, needed, limit, "fee limit reached, settlement transaction waits");
+                self.offer(&last).await?;
+            }
+            Err(other) => return Err(other),
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn same_call(row: &L1TxRow, request: &TxRequest) -> Result<bool, TxError> {
+    let draft = Draft::of(row)?;
+    Ok(draft.to == request.to && draft.input == request.input)
+}
+
+fn now_ms() -> u64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+}
