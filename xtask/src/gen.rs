@@ -155,7 +155,10 @@ fn compile(root: &Path) -> Result<BTreeMap<&'static str, String>> {
     }
     let paths: ProjectPathsConfig<SolcLanguage> = paths.build()?;
     let solc = Solc::new(root.join(&profile.solc)).wrap_err_with(|| {
-        format!("{} does not run; run `npm install --no-save` in the repository root", profile.solc.display())
+        format!(
+            "{} does not run; run `npm install --no-save` in the repository root",
+            profile.solc.display()
+        )
     })?;
     let project = ProjectBuilder::<SolcCompiler>::default()
         .paths(paths)

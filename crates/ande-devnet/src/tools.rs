@@ -64,7 +64,10 @@ pub fn foundry_binary(name: &str) -> Result<PathBuf> {
         return Ok(pinned);
     }
     in_path(name).ok_or_else(|| {
-        eyre::eyre!("{name} is not installed; run `npm install --no-save` in {}", repository_root().display())
+        eyre::eyre!(
+            "{name} is not installed; run `npm install --no-save` in {}",
+            repository_root().display()
+        )
     })
 }
 

@@ -162,7 +162,10 @@ fn binary() -> PathBuf {
     let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
     let os = if cfg!(target_os = "macos") { "darwin" } else { "linux" };
     let path = root.join(format!("node_modules/@foundry-rs/anvil-{os}-{arch}/bin/anvil"));
-    assert!(path.exists(), "anvil is not installed; run `npm install --no-save` in the repository root");
+    assert!(
+        path.exists(),
+        "anvil is not installed; run `npm install --no-save` in the repository root"
+    );
     path
 }
 
