@@ -1,5 +1,7 @@
 //! Small certified chains.
 
+use std::sync::LazyLock;
+
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use alloy_rlp::Encodable;
 use ande_batch::{BatchContent, BatchTip};
@@ -27,12 +29,12 @@ pub fn genesis() -> BatchTip {
     BatchTip::genesis(L2_CHAIN_ID, genesis_hash())
 }
 
-fn keys() -> Vec<ValidatorKey> {
+static KEYS: LazyLock<Vec<ValidatorKey>> = LazyLock::new(|| {
     (0..4u8).map(|index| ValidatorKey::from_bytes(&keccak256([index]).0).unwrap()).collect()
-}
+});
 
 pub fn set(epoch: u64) -> EpochSet {
-    let members = keys()
+    let members = KEYS
         .iter()
         .zip(1u32..)
         .map(|(key, id)| Member { signer: key.address(), weight: 100, id })
@@ -96,7 +98,7 @@ pub fn certify(block: &Block) -> Certificate {
         signatures: Vec::new(),
     };
     let digest = domain().vote_digest(&certificate.vote());
-    certificate.signatures = keys()
+    certificate.signatures = KEYS
         .iter()
         .take(3)
         .map(|key| CommitSignature {

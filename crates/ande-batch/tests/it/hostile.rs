@@ -64,7 +64,7 @@ fn every_flipped_bit_of_the_data_is_judged() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn random_bytes(bytes in vec(any::<u8>(), 0..400)) {

@@ -1,5 +1,7 @@
 //! A validator signs only what follows from the data.
 
+use std::sync::LazyLock;
+
 use alloy_primitives::{Address, B256, keccak256};
 use ande_batch::{BatchError, BatchLimits, BatchTip, Built, Claim, build, encode, verify};
 use ande_primitives::{
@@ -9,7 +11,8 @@ use proptest::prelude::*;
 
 use crate::chain::{L2_CHAIN_ID, Recipe, chain, content, domain, genesis, set};
 
-fn commits() -> Vec<Commit> {
+/// Signing is the slow part, so the chain is made once.
+static COMMITS: LazyLock<Vec<Commit>> = LazyLock::new(|| {
     let recipes: Vec<Recipe> = (0..12u32)
         .map(|index| Recipe {
             transactions: vec![vec![index as u8 + 1; 40]; index as usize % 3],
@@ -19,6 +22,10 @@ fn commits() -> Vec<Commit> {
         })
         .collect();
     chain(&recipes)
+});
+
+fn commits() -> Vec<Commit> {
+    COMMITS.clone()
 }
 
 fn built(commits: &[Commit]) -> Built {
@@ -179,7 +186,7 @@ fn another_chain_or_set_is_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     /// Also when the poster fits the pointer to the changed data.
     #[test]
