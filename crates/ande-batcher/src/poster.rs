@@ -195,7 +195,7 @@ impl Poster {
             debug!(batch = index, reason, "batch was posted by another validator");
         }
         let bad_certificate = matches!(
-            reverted.error,
+            reverted.error.as_deref(),
             Some(
                 ContractError::BadSigner(_)
                     | ContractError::BadBitmap(_)
@@ -343,8 +343,11 @@ impl Poster {
 }
 
 /// Refusals that mean that the batch chain moved on meanwhile.
-const fn is_taken(reverted: &Reverted) -> bool {
-    matches!(reverted.error, Some(ContractError::NotContiguous(_) | ContractError::WrongParent(_)))
+fn is_taken(reverted: &Reverted) -> bool {
+    matches!(
+        reverted.error.as_deref(),
+        Some(ContractError::NotContiguous(_) | ContractError::WrongParent(_))
+    )
 }
 
 /// Purpose in the journal: the same content of the same batch is never posted twice.

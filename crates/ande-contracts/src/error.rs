@@ -157,14 +157,14 @@ pub struct Reverted {
     /// The returned bytes.
     pub data: Bytes,
     /// The error, when it is one of the contracts'.
-    pub error: Option<ContractError>,
+    pub error: Option<Box<ContractError>>,
 }
 
 impl Reverted {
     /// Decodes revert data; any bytes are accepted.
     #[must_use]
     pub fn decode(data: Bytes) -> Self {
-        let error = ContractError::abi_decode(&data).ok();
+        let error = ContractError::abi_decode(&data).ok().map(Box::new);
         Self { data, error }
     }
 }

@@ -1,4 +1,5 @@
 //! The chain over a real store and executor: what it promises to every engine.
+#![allow(clippy::unwrap_used, missing_docs)]
 
 use std::{
     path::Path,
