@@ -229,7 +229,7 @@ mod tests {
             got: B256::repeat_byte(2),
         };
         let reverted = Reverted::decode(parent.abi_encode().into());
-        assert_eq!(reverted.error, Some(ContractError::WrongParent(parent)));
+        assert_eq!(reverted.error, Some(Box::new(ContractError::WrongParent(parent))));
         assert!(
             reverted.to_string().contains("the parent batch on the settlement chain is 0x0101")
         );

@@ -1,5 +1,7 @@
 //! The reader on a real chain: sets by epoch at final blocks, outages, replaced chains.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod common;
 
 use std::time::Duration;

@@ -1,6 +1,8 @@
 //! The transaction manager on a real chain: crashes, dropped, stuck, foreign and reorganised
 //! transactions.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod common;
 
 use std::time::Duration;
@@ -323,7 +325,10 @@ async fn refusals_are_typed_and_cost_nothing() {
         TxRequest { to: setup.l1.token, input: call.abi_encode().into(), gas_limit: None };
     match manager.send("refused", &request).await {
         Err(TxError::WouldRevert(reverted)) => {
-            assert!(matches!(reverted.error, Some(ContractError::ERC20InsufficientBalance(_))));
+            assert!(matches!(
+                reverted.error.as_deref(),
+                Some(ContractError::ERC20InsufficientBalance(_))
+            ));
         }
         other => panic!("{other:?}"),
     }

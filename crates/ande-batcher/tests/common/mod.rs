@@ -1,6 +1,6 @@
 //! A settlement chain, an L2 chain made by hand, and nodes that run everything but consensus.
 
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
 
