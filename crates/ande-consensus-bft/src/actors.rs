@@ -188,6 +188,12 @@ impl Actors {
         self.node.cast(failure).unwrap();
     }
 
+    /// Ends supervision. From here on an actor that fails because nobody answers it does not make
+    /// the supervisor kill the others: a killed network actor would leave its listener open.
+    pub(crate) fn release(&self) {
+        release(&self.node, &self.cells);
+    }
+
     /// Stops all actors and waits until the network and the log are released.
     pub(crate) async fn stop(self) {
         stop(&self.node, &self.cells).await;
@@ -277,11 +283,15 @@ async fn spawn(
     Ok((consensus, network, Inboxes { host: host_messages, network: observed }))
 }
 
-async fn stop(node: &NodeRef, cells: &[ActorCell]) {
-    // Unlinked first, or the supervisor would take the stop for a failure.
+fn release(node: &NodeRef, cells: &[ActorCell]) {
     for cell in cells {
         cell.unlink(node.get_cell());
     }
+}
+
+async fn stop(node: &NodeRef, cells: &[ActorCell]) {
+    // Or the supervisor would take the stop for a failure.
+    release(node, cells);
     for cell in cells {
         if cell.stop_and_wait(None, Some(STOP_TIMEOUT)).await.is_err() {
             // Not answering (it may wait for a dead service or hang on purpose) or already gone.

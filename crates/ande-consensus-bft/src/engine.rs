@@ -131,9 +131,14 @@ impl OrderingEngine for BftEngine {
         app: Arc<dyn Application>,
         shutdown: CancellationToken,
     ) -> Result<(), EngineError> {
-        let (service, mut actors) = self.start(app).await?;
-        let result = service.run(&mut actors, shutdown).await;
-        actors.stop().await;
+        let result = match self.start(app).await {
+            Ok((service, mut actors)) => {
+                let result = service.run(&mut actors, shutdown).await;
+                actors.stop().await;
+                result
+            }
+            Err(error) => Err(error),
+        };
         match &result {
             Ok(()) => info!("consensus engine stopped"),
             Err(error) => {

@@ -116,7 +116,8 @@ pub trait Application: Send + Sync + 'static {
     async fn start_height(&self) -> Result<StartHeight, AppError>;
 
     /// Resolves when a block after `parent` is worth making: a transaction or a forced
-    /// transaction waits, or the heartbeat is due. Resolves at once if that is already so.
+    /// transaction waits, or the heartbeat is due. Resolves at once if that is already so, or if
+    /// the chain has gone past `parent` meanwhile.
     async fn work(&self, parent: &Parent);
 
     /// Builds the block of a turn by executing it. Durable before it is returned; the same turn

@@ -9,7 +9,7 @@
 use std::{sync::Arc, time::Duration};
 
 use ande_consensus::{AppError, EngineError, EnginePhase, StartHeight};
-use ande_primitives::{Height, NodeId, Round};
+use ande_primitives::{Height, Round};
 use malachitebft_core_types::HeightParams;
 use malachitebft_engine::{
     host::Next,
@@ -25,7 +25,6 @@ use super::{
     state::{Done, Running, StartPort, Upcoming},
 };
 use crate::{
-    EnginePeer,
     context::{self, Ctx, ValidatorSet},
     rules::check_start,
     wire::{ProposalPart, StreamKey, Wake},
@@ -47,8 +46,6 @@ impl Service {
         self.asked = true;
         self.state.port = Some(StartPort::First(reply));
         let first = FirstHeight {
-            me: self.shared.config.node_key.id(),
-            peers: self.peers.clone(),
             connected: self.state.connected.subscribe(),
             delay: self.shared.config.start_delay,
         };
@@ -192,20 +189,17 @@ impl Service {
 
 /// What the first height of a run waits for.
 struct FirstHeight {
-    me: NodeId,
-    peers: watch::Receiver<Vec<EnginePeer>>,
     connected: watch::Receiver<usize>,
     delay: Duration,
 }
 
 impl FirstHeight {
     /// Round 0 of a new chain is lost if nobody is connected yet; give the network a moment.
-    async fn settle(mut self) {
-        let me = self.me;
-        let others = self.peers.borrow().iter().filter(|peer| peer.node_id != me).count();
-        // With ourselves, more than two thirds of all.
-        let all = others + 1;
-        let quorum = move |connected: &usize| (*connected + 1) * 3 > all * 2;
+    /// Counts the committee, not the peers that are configured so far: they may still be looked
+    /// up.
+    async fn settle(mut self, committee: usize) {
+        // With ourselves, more than two thirds.
+        let quorum = move |connected: &usize| (*connected + 1) * 3 > committee * 2;
         // Both errors mean that waiting is over.
         let _ = tokio::time::timeout(self.delay, self.connected.wait_for(quorum)).await;
     }
@@ -229,6 +223,7 @@ async fn prepare(shared: Arc<Shared>, report: mpsc::UnboundedSender<Done>, begin
         }
     };
     let (height, parent) = (start.height, start.parent);
+    let committee = start.set.committee.size();
     if report.send(Done::Prepared(start)).is_err() {
         return;
     }
@@ -237,7 +232,7 @@ async fn prepare(shared: Arc<Shared>, report: mpsc::UnboundedSender<Done>, begin
         // shows that it is back.
         Begin::First(first) => {
             if parent.height == Height(0) {
-                first.settle().await;
+                first.settle(committee).await;
             }
             false
         }

@@ -187,6 +187,7 @@ impl Service {
                 break Err(error);
             }
         };
+        actors.release();
         self.finish(result).await
     }
 

@@ -324,8 +324,10 @@ impl Cluster {
         let deadline = Instant::now() + PATIENCE;
         while !condition(self) {
             for (index, node) in self.nodes.iter().enumerate() {
-                let ended = node.run.as_ref().is_some_and(|run| run.task.is_finished());
-                assert!(!ended, "node {index} ended while waiting for {what}");
+                if let Some(run) = node.run.as_ref().filter(|run| run.task.is_finished()) {
+                    let phase = run.view.borrow().phase.clone();
+                    panic!("node {index} ended while waiting for {what}: {phase:?}");
+                }
             }
             if Instant::now() > deadline {
                 for (index, node) in self.nodes.iter().enumerate() {
