@@ -60,10 +60,11 @@ fn contracts(profile: Profile) -> Result<()> {
 }
 
 fn tests(profile: Profile) -> Result<()> {
-    // The cluster tests run the node as a process.
+    // The cluster tests run the node as a process. Tests are built along with it, because their
+    // dependencies switch on features: apart, everything would be compiled twice.
     step(
         "build",
-        cargo().arg("build").args(PRODUCT).args(["--bins", "--locked"]).args(FAILPOINTS),
+        cargo().arg("build").args(PRODUCT).args(["--bins", "--tests", "--locked"]).args(FAILPOINTS),
     )?;
     if setup::has_nextest() {
         let mut nextest = cargo();
