@@ -26,6 +26,9 @@ pub enum NodeError {
     /// The sign guard.
     #[error("the sign guard refuses this process")]
     Guard(#[from] GuardError),
+    /// The sign guard could not be written.
+    #[error("the sign guard cannot be written")]
+    Sign(#[source] ande_consensus::SignError),
     /// The async runtime.
     #[error("the runtime cannot start")]
     Runtime(#[source] std::io::Error),
@@ -83,7 +86,7 @@ impl NodeError {
             Self::Config(_) | Self::Deployment(_) | Self::Timing(_) | Self::Settlement(_) => {
                 EXIT_CONFIG
             }
-            Self::Key(_) | Self::Guard(_) => EXIT_KEY,
+            Self::Key(_) | Self::Guard(_) | Self::Sign(_) => EXIT_KEY,
             _ => 1,
         }
     }

@@ -18,7 +18,7 @@ use ande_store::{ChainIdentity, GuardedSigner, Store};
 use ande_telemetry::{LogConfig, Metrics, init_tracing};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::{
     config::{ExecutorKind, LogFormat, Mode, NodeConfig},
@@ -126,8 +126,7 @@ async fn assemble(
     let metrics = Metrics::new();
     let genesis = NoneGenesis::new(config.l2_chain_id).payload();
     let domain = Domain::new(config.l1_chain_id, config.consensus, config.l2_chain_id);
-    let signer: Arc<dyn ConsensusSigner> =
-        Arc::new(GuardedSigner::open(keys.validator.clone(), domain.clone(), &config.guard)?);
+    let signer = GuardedSigner::open(keys.validator.clone(), domain.clone(), &config.guard)?;
     let store = Store::open(
         &config.data_dir,
         ChainIdentity {
@@ -139,6 +138,9 @@ async fn assemble(
         },
     )
     .await?;
+
+    close_unguarded_height(&signer, &store).await?;
+    let signer: Arc<dyn ConsensusSigner> = Arc::new(signer);
 
     // The settlement chain.
     let reader = L1Reader::connect(l1_config(&config))?;
@@ -297,6 +299,18 @@ async fn assemble(
     supervise(services, &stop).await?;
     store.close().await;
     Ok(())
+}
+
+/// A new guard beside an existing chain means that what the key signed last is unknown. The height
+/// being decided is given up for this validator, so that nothing in it can be signed twice.
+async fn close_unguarded_height(signer: &GuardedSigner, store: &Store) -> Result<(), NodeError> {
+    let Some(tip) = store.tip().await?.filter(|_| signer.is_new()) else { return Ok(()) };
+    let height = tip.block.height().next();
+    warn!(
+        height = height.0,
+        "the sign guard is new but the chain is not; this validator signs nothing for this height"
+    );
+    signer.close_votes(tip.block.header.era, height).await.map_err(NodeError::Sign)
 }
 
 async fn named(
