@@ -12,7 +12,9 @@ const STAKE: u64 = 1000;
 #[tokio::test]
 async fn fifth_validator_registers_with_cast_and_votes_from_the_epoch_the_contract_says()
 -> Result<()> {
-    TestCluster::start(Plan::default())
+    // Epochs of 30 blocks: the newcomer's first one comes soon.
+    let plan = Plan { rotation: 5, ..Plan::default() };
+    TestCluster::start(plan)
         .await?
         .observed(async |cluster| {
             let load = cluster.load(20)?;
