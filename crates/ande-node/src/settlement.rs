@@ -15,7 +15,7 @@ const RETRY: Duration = Duration::from_secs(2);
 /// Attempts of a node that already has validator sets: it goes on from them without the chain.
 const ATTEMPTS_WITH_SETS: u32 = 2;
 /// Blocks over which the settlement chain's block time is measured.
-const SAMPLE: u64 = 16;
+const SAMPLE: u64 = 8;
 
 /// Refuses a wrong settlement chain, wrong contracts, and times that would stop the chain at every
 /// epoch. While the chain is unreachable a fresh node waits for it; one that has validator sets of
@@ -75,11 +75,11 @@ async fn verify_once(
 async fn measure(reader: &L1Reader, config: &NodeConfig) -> Result<Timing, L1Error> {
     let client = reader.client();
     let latest = client.latest_number().await?;
-    let newest = required(client.block(latest.into()).await?, latest)?;
-    let first = latest.saturating_sub(SAMPLE);
-    let oldest = required(client.block(first.into()).await?, first)?;
-    let blocks = latest.saturating_sub(first).max(1);
-    let seconds = newest.timestamp.saturating_sub(oldest.timestamp);
+    let mut times = Vec::new();
+    for number in latest.saturating_sub(SAMPLE)..=latest {
+        let block = client.block(number.into()).await?;
+        times.push(block.ok_or_else(|| L1Error::UnknownBlock(number.to_string()))?.timestamp);
+    }
     let final_depth = match config.finality {
         Finality::Depth(depth) => depth,
         Finality::Finalized | Finality::Safe => {
@@ -93,12 +93,26 @@ async fn measure(reader: &L1Reader, config: &NodeConfig) -> Result<Timing, L1Err
     Ok(Timing {
         block_time: config.block_time,
         batch_interval: config.batch_interval,
-        l1_block_time: Duration::from_millis(seconds.saturating_mul(1_000) / blocks),
+        l1_block_time: median_gap(&times),
         l1_final_depth: final_depth,
         poll_interval: config.l1_poll_interval,
     })
 }
 
-fn required(block: Option<ande_l1::L1Block>, number: u64) -> Result<ande_l1::L1Block, L1Error> {
-    block.ok_or_else(|| L1Error::UnknownBlock(number.to_string()))
+/// The usual time between blocks: an outage or a pause of the chain must not count.
+fn median_gap(times: &[u64]) -> Duration {
+    let mut gaps: Vec<u64> = times.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect();
+    gaps.sort_unstable();
+    Duration::from_secs(gaps.get(gaps.len() / 2).copied().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_does_not_count_as_block_time() {
+        assert_eq!(median_gap(&[10, 11, 12, 400, 401, 402, 403]), Duration::from_secs(1));
+        assert_eq!(median_gap(&[5]), Duration::ZERO);
+    }
 }

@@ -73,13 +73,17 @@ async fn dispatch(
             kept
         });
         for target in targets {
-            workers
-                .entry(target.node_id)
-                .or_insert_with(|| start_worker(client.clone(), target, shutdown.child_token()));
+            workers.entry(target.node_id).or_insert_with(|| start_worker(client.clone(), target));
         }
         loop {
             tokio::select! {
-                () = shutdown.cancelled() => return,
+                () = shutdown.cancelled() => {
+                    // Dropping the queues lets every worker send what it still has.
+                    while let Ok(raw) = incoming.try_recv() {
+                        offer(&workers, &raw);
+                    }
+                    return;
+                }
                 changed = peers.changed() => {
                     if changed.is_err() {
                         return;
@@ -88,17 +92,23 @@ async fn dispatch(
                 }
                 raw = incoming.recv() => {
                     let Some(raw) = raw else { return };
-                    for worker in workers.values() {
-                        let _ = worker.queue.try_send(raw.clone());
-                    }
+                    offer(&workers, &raw);
                 }
             }
         }
     }
 }
 
-fn start_worker(client: Arc<PeerClient>, target: PeerTarget, stop: CancellationToken) -> Worker {
+/// Queues a transaction for every peer; a full queue loses it to the periodic second sending.
+fn offer(workers: &HashMap<NodeId, Worker>, raw: &Bytes) {
+    for worker in workers.values() {
+        let _ = worker.queue.try_send(raw.clone());
+    }
+}
+
+fn start_worker(client: Arc<PeerClient>, target: PeerTarget) -> Worker {
     let (queue, incoming) = mpsc::channel(QUEUE);
+    let stop = CancellationToken::new();
     tokio::spawn(send_all(client, target.clone(), incoming, stop.clone()));
     Worker { target, queue, stop }
 }

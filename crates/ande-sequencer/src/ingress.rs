@@ -1,6 +1,6 @@
 //! Where transactions enter: admission, journal, then gossip to every validator.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use alloy_primitives::B256;
 use ande_consensus::{Origin, PoolStatus, SubmitError, TransactionIngress};
@@ -12,7 +12,7 @@ use crate::{Gossip, TransactionPool};
 
 /// Age at which a pending transaction is sent to the other validators again, in case they
 /// restarted or were unreachable when it came in.
-const REGOSSIP_INTERVAL: Duration = Duration::from_secs(2);
+const REGOSSIP_INTERVAL: Duration = Duration::from_secs(1);
 /// Most transactions sent again at once.
 const REGOSSIP_LIMIT: usize = 1_000;
 /// Most bytes sent again at once.
@@ -34,15 +34,17 @@ impl Ingress {
 
     /// Sends transactions that are still pending again, until `shutdown`.
     pub async fn regossip(self: Arc<Self>, shutdown: CancellationToken) {
-        let mut before: Vec<alloy_primitives::Bytes> = Vec::new();
+        // What came from the journal was acknowledged before this process started.
+        let mut before = self.pool.best(REGOSSIP_LIMIT, REGOSSIP_BYTES);
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = tokio::time::sleep(REGOSSIP_INTERVAL) => {}
             }
             let pending = self.pool.best(REGOSSIP_LIMIT, REGOSSIP_BYTES);
+            let known: HashSet<_> = before.iter().collect();
             for raw in &pending {
-                if before.contains(raw) {
+                if known.contains(raw) {
                     self.gossip.push(raw.clone());
                 }
             }

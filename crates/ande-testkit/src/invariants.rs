@@ -1,12 +1,18 @@
 //! What must hold after every fault.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use alloy::primitives::{Address, B256};
-use ande_devnet::{Acknowledged, Rpc};
+use ande_devnet::{Acknowledged, Rpc, wait_until};
 use eyre::{ContextCompat as _, Result, bail, ensure};
 
 use crate::{CertificateCheck, ConsensusBlock, TestCluster};
+
+/// Longest time from the return of all nodes until everything acknowledged is in a block.
+const SETTLING: Duration = Duration::from_secs(15);
 
 /// A batch as the contract's event announces it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,10 +36,19 @@ impl TestCluster {
     /// The first violation.
     pub async fn check_invariants(&self, acknowledged: &[Acknowledged]) -> Result<u64> {
         let blocks = self.check_agreement().await?;
+        // One that was acknowledged just before its node stopped comes into a block once that node
+        // is back and has gossiped it again.
+        let lacking = async || {
+            let included = self.check_each_once().await?;
+            Ok(acknowledged.iter().all(|ack| included.contains_key(&ack.hash)).then_some(()))
+        };
+        let settled =
+            wait_until("acknowledged transactions are in blocks", SETTLING, lacking).await;
         let included = self.check_each_once().await?;
         if let Some(lost) = acknowledged.iter().find(|ack| !included.contains_key(&ack.hash)) {
             bail!("transaction {} was acknowledged and is in no block", lost.hash);
         }
+        settled?;
         let batches = self.check_batches().await?;
         let heights = blocks.len() as u64;
         self.say(&format!(
