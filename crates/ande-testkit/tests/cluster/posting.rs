@@ -17,14 +17,14 @@ const STEPS: [&str; 8] = [
     "batcher-after-post",
     "batcher-after-include",
 ];
-const POSTER_TURN: Duration = Duration::from_secs(45);
+const POSTER_TURN: Duration = Duration::from_secs(90);
 
 #[tokio::test]
 async fn poster_killed_at_every_step_posts_every_batch_exactly_once() -> Result<()> {
-    // Short windows: every node is proposer, and so poster, every few seconds.
+    // A window is a little longer than a batch: every node posts in each of its windows.
     let plan = Plan {
-        rotation: 4,
-        windows_per_epoch: 30,
+        rotation: 12,
+        windows_per_epoch: 10,
         batch_interval: Duration::from_secs(2),
         takeover: Duration::from_secs(1),
         ..Plan::default()
