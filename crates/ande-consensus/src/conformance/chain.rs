@@ -3,8 +3,8 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     ops::RangeInclusive,
-    sync::{Arc, Mutex, MutexGuard},
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    sync::{Arc, Mutex, MutexGuard, Weak},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use alloy_primitives::{B256, Bytes, keccak256};
@@ -18,6 +18,8 @@ use crate::{AppError, Application, Candidate, Evidence, Parent, StartHeight, Tur
 
 /// Hash of the block before the first.
 const GENESIS: B256 = B256::repeat_byte(0x11);
+/// How long a twin waits for the other before it builds.
+const TWIN_PATIENCE: Duration = Duration::from_millis(400);
 
 /// How a chain judges the blocks of others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +43,9 @@ struct Disk {
     judge: Judge,
     commit_fault: bool,
     evidence: Vec<Evidence>,
+    /// The newest slot this node was asked to build for.
+    asked: Option<(Height, Round)>,
+    twin: Weak<MemoryChain>,
 }
 
 /// The state of one node. Keep it while its engine is restarted: it is the disk.
@@ -67,6 +72,8 @@ impl MemoryChain {
             judge: Judge::Honestly,
             commit_fault: false,
             evidence: Vec::new(),
+            asked: None,
+            twin: Weak::new(),
         };
         Self { l2_chain_id, disk: Mutex::new(disk), changes: watch::Sender::new(0) }
     }
@@ -115,6 +122,27 @@ impl MemoryChain {
     /// Changes how blocks of others are judged.
     pub fn set_judge(&self, judge: Judge) {
         self.change(|disk| disk.judge = judge);
+    }
+
+    /// Builds together with another node of the same key, so that neither sees the other's block
+    /// before it proposes its own.
+    pub fn set_twin(&self, twin: &Arc<Self>) {
+        self.change(|disk| disk.twin = Arc::downgrade(twin));
+    }
+
+    /// Waits until the twin is asked for the same slot, but not for long: it may be elsewhere.
+    async fn meet_twin(&self, slot: (Height, Round)) {
+        let twin = self.change(|disk| {
+            disk.asked = Some(slot);
+            disk.twin.upgrade()
+        });
+        let Some(twin) = twin else {
+            return;
+        };
+        let mut changes = twin.changes();
+        let meeting =
+            async { while twin.disk().asked < Some(slot) && changes.changed().await.is_ok() {} };
+        let _ = tokio::time::timeout(TWIN_PATIENCE, meeting).await;
     }
 
     /// The next commit is stored, but reported as failed.
@@ -245,6 +273,7 @@ impl Application for MemoryChain {
     async fn build(&self, turn: &Turn, _deadline: Instant) -> Result<Block, AppError> {
         let start = &turn.start;
         let slot = (start.height, turn.round);
+        self.meet_twin(slot).await;
         Ok(self.change(|disk| {
             if let Some(block) = disk.built.get(&slot) {
                 return block.clone();

@@ -355,9 +355,18 @@ pub async fn stops_when_the_guard_fails(factory: Arc<dyn EngineFactory>) {
 pub async fn reports_a_double_signer(factory: Arc<dyn EngineFactory>) {
     let options = Options { nodes: 5, twins: 1, rotation_interval: 2, ..Options::four() };
     let honest = [0, 1, 2];
-    let mut cluster = Cluster::started(factory, options);
+    let mut cluster = Cluster::new(factory, options);
+    // Otherwise a twin that is a little late only repeats what it has seen of the other.
+    cluster.chain(3).set_twin(cluster.chain(4));
+    cluster.chain(4).set_twin(cluster.chain(3));
+    for index in 0..5 {
+        cluster.start(index);
+    }
     cluster
         .wait_for("proof", |cluster| {
+            let tip = cluster.chain(0).tip();
+            cluster.submit(&[3], &format!("after {tip}"));
+            cluster.submit(&[4], &format!("otherwise after {tip}"));
             honest.into_iter().any(|index| !cluster.chain(index).evidence().is_empty())
         })
         .await;
