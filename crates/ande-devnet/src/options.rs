@@ -6,8 +6,8 @@ use clap::Parser;
 use eyre::{Result, ensure};
 
 use crate::{
-    cluster::ClusterConfig, node::NodeSettings, ports::Ports, process::OnOrphan,
-    tools::repository_root,
+    cluster::ClusterConfig, deploy::Deployment, node::NodeSettings, ports::Ports,
+    process::OnOrphan, tools::repository_root,
 };
 
 const L2_CHAIN_ID: u64 = 6174;
@@ -19,25 +19,25 @@ const MAX_VALIDATORS: usize = 32;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "cargo xtask devnet")]
 pub struct Options {
-    /// Number of validators. Four survive the loss of one, three or fewer of none.
-    #[arg(long, default_value_t = 4)]
-    pub validators: usize,
-    /// Time between blocks under load, for example 200ms or 2s.
-    #[arg(long, default_value = "1s", value_parser = parse_duration)]
-    pub block_time: Duration,
-    /// Heights per window: the proposer changes after so many blocks.
-    #[arg(long, default_value_t = 10)]
-    pub rotation: u32,
-    /// Windows per epoch: the validator set changes after so many windows.
-    #[arg(long, default_value_t = 6)]
-    pub epoch_windows: u32,
-    /// Directory of the network; a restart with the same one continues the same chain.
-    /// [default: devnet in the repository]
+    /// Number of validators. Four survive the loss of one, three or fewer of none. [default: 4]
+    #[arg(long)]
+    pub validators: Option<usize>,
+    /// Time between blocks under load, for example 200ms or 2s. [default: 1s]
+    #[arg(long, value_parser = parse_duration)]
+    pub block_time: Option<Duration>,
+    /// Heights per window: the proposer changes after so many blocks. [default: 10]
+    #[arg(long)]
+    pub rotation: Option<u32>,
+    /// Windows per epoch: the validator set changes after so many windows. [default: 6]
+    #[arg(long)]
+    pub epoch_windows: Option<u32>,
+    /// Directory of the network; a restart with the same one continues the same chain with the
+    /// options it was made with. [default: devnet in the repository]
     #[arg(long)]
     pub dir: Option<PathBuf>,
-    /// Added to every port.
-    #[arg(long, default_value_t = 0)]
-    pub port_offset: u16,
+    /// Added to every port. [default: 0]
+    #[arg(long)]
+    pub port_offset: Option<u16>,
     /// Send this many transactions per second.
     #[arg(long, value_name = "TPS")]
     pub load: Option<u32>,
@@ -47,30 +47,47 @@ pub struct Options {
 }
 
 impl Options {
-    /// The cluster that these options describe.
+    /// The cluster that these options describe. What is not given is as the chain in the
+    /// directory was made, or the default for a new chain.
     ///
     /// # Errors
-    /// Options that make no network.
+    /// Options that make no network; a damaged directory.
     pub fn cluster(&self) -> Result<ClusterConfig> {
+        let dir = self.dir.clone().unwrap_or_else(|| repository_root().join("devnet"));
+        let stored = Deployment::load(&dir)?;
+        let stored = stored.as_ref();
+        let validators =
+            self.validators.or(stored.map(|chain| chain.validators.len())).unwrap_or(4);
         ensure!(
-            (1..=MAX_VALIDATORS).contains(&self.validators),
+            (1..=MAX_VALIDATORS).contains(&validators),
             "--validators must be 1 to {MAX_VALIDATORS}"
         );
-        ensure!(self.rotation > 0, "--rotation must be at least 1");
-        ensure!(self.epoch_windows > 0, "--epoch-windows must be at least 1");
+        let rotation = self.rotation.or(stored.map(|chain| chain.rotation)).unwrap_or(10);
+        ensure!(rotation > 0, "--rotation must be at least 1");
+        let windows_per_epoch =
+            self.epoch_windows.or(stored.map(|chain| chain.windows_per_epoch)).unwrap_or(6);
+        ensure!(windows_per_epoch > 0, "--epoch-windows must be at least 1");
+        let block_time = self
+            .block_time
+            .or(stored.map(|chain| Duration::from_millis(chain.block_time_ms)))
+            .unwrap_or(Duration::from_secs(1));
         let shortest = Duration::from_millis(100);
-        ensure!(self.block_time >= shortest, "--block-time must be at least {shortest:?}");
+        ensure!(block_time >= shortest, "--block-time must be at least {shortest:?}");
+        let ports = match (self.port_offset, stored) {
+            (None, Some(chain)) => chain.ports.clone(),
+            (offset, _) => Ports::documented(validators, offset.unwrap_or(0))?,
+        };
         Ok(ClusterConfig {
-            dir: self.dir.clone().unwrap_or_else(|| repository_root().join("devnet")),
-            stakes: vec![STAKE; self.validators],
-            ports: Ports::documented(self.validators, self.port_offset)?,
+            dir,
+            stakes: vec![STAKE; validators],
+            ports,
             l2_chain_id: L2_CHAIN_ID,
-            block_time: self.block_time,
-            rotation: self.rotation,
-            windows_per_epoch: self.epoch_windows,
+            block_time,
+            rotation,
+            windows_per_epoch,
             l1_block_time_secs: 1,
             nodes: NodeSettings {
-                heartbeat: Duration::from_secs(10).max(self.block_time),
+                heartbeat: Duration::from_secs(10).max(block_time),
                 batch_interval: Duration::from_secs(5),
                 takeover: Duration::from_secs(5),
                 l1_poll_interval: Duration::from_millis(500),
@@ -84,16 +101,17 @@ impl Options {
     }
 }
 
-/// `200ms`, `60s`, `2m`; a bare number is seconds.
+/// `200ms`, `60s`, `2m`. A bare number is refused: nobody can know what was meant.
 fn parse_duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let number: f64 = number.parse().map_err(|_| format!("{text:?} is no time such as 60s"))?;
     let seconds = match unit.trim() {
         "ms" => number / 1000.0,
-        "" | "s" => number,
+        "s" => number,
         "m" | "min" => number * 60.0,
         "h" => number * 3600.0,
+        "" => return Err(format!("{text} has no unit: write {text}ms or {text}s")),
         other => return Err(format!("unknown unit {other:?}: use ms, s, m or h")),
     };
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
@@ -101,16 +119,20 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
+    use alloy::primitives::{Address, B256};
+    use ande_primitives::NodeId;
     use clap::CommandFactory as _;
 
     use super::*;
+    use crate::deploy::Registered;
 
     #[test]
     fn durations() {
         assert_eq!(parse_duration("200ms"), Ok(Duration::from_millis(200)));
         assert_eq!(parse_duration("60s"), Ok(Duration::from_secs(60)));
-        assert_eq!(parse_duration("1.5"), Ok(Duration::from_millis(1500)));
+        assert_eq!(parse_duration("1.5s"), Ok(Duration::from_millis(1500)));
         assert_eq!(parse_duration("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(parse_duration("500"), Err("500 has no unit: write 500ms or 500s".to_owned()));
         assert!(parse_duration("fast").is_err());
         assert!(parse_duration("3 parsecs").is_err());
     }
@@ -120,5 +142,36 @@ mod tests {
         Options::command().debug_assert();
         let options = Options::parse_from(["devnet", "--validators", "0"]);
         assert!(options.cluster().is_err());
+    }
+
+    #[test]
+    fn a_restart_keeps_what_is_not_given() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().to_str().unwrap();
+        let made = Deployment {
+            l1_chain_id: 31337,
+            l2_chain_id: L2_CHAIN_ID,
+            token: Address::ZERO,
+            consensus: Address::ZERO,
+            coordinator: Address::ZERO,
+            genesis_hash: B256::ZERO,
+            rotation: 7,
+            windows_per_epoch: 3,
+            block_time_ms: 250,
+            ports: Ports::documented(1, 100).unwrap(),
+            validators: vec![Registered {
+                id: 1,
+                address: Address::ZERO,
+                node_id: NodeId(B256::repeat_byte(1)),
+            }],
+        };
+        made.save(dir.path()).unwrap();
+        let config = Options::parse_from(["devnet", "--dir", path]).cluster().unwrap();
+        assert_eq!((config.rotation, config.windows_per_epoch), (7, 3));
+        assert_eq!(config.block_time, Duration::from_millis(250));
+        assert_eq!(config.stakes.len(), 1);
+        assert_eq!(config.ports, made.ports);
+        let given = Options::parse_from(["devnet", "--dir", path, "--rotation", "8"]);
+        assert_eq!(given.cluster().unwrap().rotation, 8, "refused later, with a clear error");
     }
 }

@@ -421,7 +421,7 @@ fn node_info(config: &NodeConfig, keys: &Keys, genesis: alloy_primitives::Bytes)
     NodeInfo {
         name: config.name.clone(),
         version: VERSION,
-        git_sha: option_env!("ANDE_GIT_SHA").unwrap_or("unknown"),
+        git_sha: env!("ANDE_GIT_SHA"),
         mode: match config.mode {
             Mode::Contract => "contract",
         },
