@@ -5,11 +5,15 @@
 //! its transactions. [`NoneExecutor`] orders opaque transactions without running them.
 
 mod error;
+mod evm;
 mod executor;
 mod none;
 mod payload;
 
 pub use error::{ExecutionError, PayloadError};
+pub use evm::{
+    BlockReceipts, CallError, CallRequest, ExecutedReceipt, NoSenders, ReadError, SenderSource,
+};
 pub use executor::{Attributes, ExecHead, Executor, InclusionIndex, PayloadStatus, Recovery};
 pub use none::{DEFAULT_GAS_LIMIT, NoneExecutor, NoneGenesis};
 pub use payload::{MAX_PAYLOAD_BYTES, Payload, transaction_hash, transactions_root};
