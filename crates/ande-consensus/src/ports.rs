@@ -1,9 +1,10 @@
 //! Ports between services of the node that may not know each other.
 
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use ande_primitives::{Height, NodeId};
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::broadcast;
 
 /// The three heads that ordinary clients know as `latest`, `safe` and `finalized`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,6 +48,20 @@ pub struct PoolStatus {
     pub bytes: usize,
 }
 
+/// A transaction in the pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PooledEntry {
+    /// Account that signed it.
+    pub sender: Address,
+    /// Its nonce.
+    pub nonce: u64,
+    /// Its EIP-2718 bytes.
+    pub raw: Bytes,
+    /// Whether it could be in the next block; otherwise it waits for an earlier nonce, for funds or
+    /// for a lower base fee.
+    pub executable: bool,
+}
+
 /// Takes signed transactions.
 #[async_trait]
 pub trait TransactionIngress: Send + Sync + 'static {
@@ -59,4 +74,26 @@ pub trait TransactionIngress: Send + Sync + 'static {
 
     /// Size of the pool.
     fn status(&self) -> PoolStatus;
+
+    /// Transactions in the pool, of one sender or of all, ascending by sender and nonce.
+    fn content(&self, sender: Option<Address>) -> Vec<PooledEntry> {
+        let _ = sender;
+        Vec::new()
+    }
+
+    /// First nonce from `nonce` on for which the pool has no transaction of the sender.
+    fn next_nonce(&self, sender: Address, nonce: u64) -> u64 {
+        let mut next = nonce;
+        for entry in self.content(Some(sender)) {
+            if entry.nonce == next {
+                next = next.saturating_add(1);
+            }
+        }
+        next
+    }
+
+    /// Hashes of transactions as the pool takes them; none when the pool does not tell.
+    fn arrivals(&self) -> Option<broadcast::Receiver<B256>> {
+        None
+    }
 }
