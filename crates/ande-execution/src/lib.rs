@@ -9,6 +9,7 @@ mod evm;
 mod executor;
 mod none;
 mod payload;
+pub mod state;
 
 pub use error::{ExecutionError, PayloadError};
 pub use evm::{

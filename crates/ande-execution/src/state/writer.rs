@@ -1,0 +1,251 @@
+//! Blocks on their way to the disk.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use alloy_primitives::{B256, Bytes};
+use parking_lot::{Condvar, Mutex};
+
+use super::{
+    BlockMeta, StateError,
+    codec::{ChangedKeys, Table, history_key, put_account, put_block, put_slot, slot_key},
+    delta::AccountDelta,
+    disk::{Batch, Disk, HEAD, OLDEST, missing},
+};
+
+/// A block to write.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) meta: BlockMeta,
+    pub(super) deltas: Vec<AccountDelta>,
+    pub(super) codes: BTreeMap<B256, Bytes>,
+    pub(super) receipts: Bytes,
+}
+
+/// The blocks that are not durable yet, in order.
+#[derive(Debug)]
+pub(super) struct Queue {
+    capacity: usize,
+    state: Mutex<State>,
+    /// Something in [`State`] is different.
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    jobs: VecDeque<Arc<Job>>,
+    /// Newest durable block.
+    durable: u64,
+    failed: Option<String>,
+    closed: bool,
+}
+
+impl Queue {
+    pub(super) fn new(capacity: usize, durable: u64) -> Self {
+        let state = State { jobs: VecDeque::new(), durable, failed: None, closed: false };
+        Self { capacity: capacity.max(1), state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    pub(super) fn durable(&self) -> u64 {
+        self.state.lock().durable
+    }
+
+    /// The genesis is durable.
+    pub(super) fn start_at(&self, number: u64) {
+        self.state.lock().durable = number;
+    }
+
+    /// Waits until one more block may be put.
+    pub(super) fn wait_for_room(&self) -> Result<(), StateError> {
+        let mut state = self.state.lock();
+        self.changed.wait_while(&mut state, |state| {
+            state.failed.is_none() && state.jobs.len() >= self.capacity
+        });
+        state.check()
+    }
+
+    /// Puts a block for which there is room.
+    pub(super) fn put(&self, job: Job) {
+        self.state.lock().jobs.push_back(Arc::new(job));
+        self.changed.notify_all();
+    }
+
+    /// Waits until this block is durable.
+    pub(super) fn wait_for(&self, number: u64) -> Result<(), StateError> {
+        let mut state = self.state.lock();
+        self.changed
+            .wait_while(&mut state, |state| state.failed.is_none() && state.durable < number);
+        if state.durable >= number { Ok(()) } else { state.check() }
+    }
+
+    /// The first block that is not durable for which `find` has an answer.
+    pub(super) fn find<T>(&self, find: impl FnMut(&Arc<Job>) -> Option<T>) -> Option<T> {
+        self.state.lock().jobs.iter().find_map(find)
+    }
+
+    /// No more blocks come; the writer ends when all are written.
+    pub(super) fn close(&self) {
+        self.state.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// The blocks to write next; none after [`Queue::close`]. They stay in the queue.
+    fn next(&self) -> Option<Vec<Arc<Job>>> {
+        let mut state = self.state.lock();
+        self.changed.wait_while(&mut state, |state| state.jobs.is_empty() && !state.closed);
+        (!state.jobs.is_empty()).then(|| state.jobs.iter().cloned().collect())
+    }
+
+    fn done(&self, jobs: &[Arc<Job>]) {
+        let mut state = self.state.lock();
+        state.jobs.drain(..jobs.len());
+        if let Some(last) = jobs.last() {
+            state.durable = last.meta.number;
+        }
+        self.changed.notify_all();
+    }
+
+    fn fail(&self, error: String) {
+        self.state.lock().failed.get_or_insert(error);
+        self.changed.notify_all();
+    }
+
+    /// Writes what comes until the queue is closed or a write fails; a queue that failed stays so.
+    pub(super) fn serve(&self, mut write: impl FnMut(&[Arc<Job>]) -> Result<(), StateError>) {
+        /// Even a panic must not leave others waiting.
+        struct Fuse<'a>(&'a Queue);
+        impl Drop for Fuse<'_> {
+            fn drop(&mut self) {
+                self.0.fail("the writing thread ended".to_owned());
+            }
+        }
+        let _fuse = Fuse(self);
+        while let Some(jobs) = self.next() {
+            match write(&jobs) {
+                Ok(()) => self.done(&jobs),
+                Err(error) => {
+                    let first = jobs.first().map(|job| job.meta.number);
+                    tracing::error!(?first, error = %chain(&error), "state cannot be written");
+                    return self.fail(chain(&error));
+                }
+            }
+        }
+    }
+}
+
+impl State {
+    fn check(&self) -> Result<(), StateError> {
+        match &self.failed {
+            Some(error) => Err(StateError::Failed(error.clone())),
+            None => Ok(()),
+        }
+    }
+}
+
+/// An error with its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// Writes blocks, one batch each, and makes them durable.
+pub(super) fn write_blocks(
+    disk: &Disk,
+    jobs: &[Arc<Job>],
+    history_blocks: u64,
+) -> Result<(), StateError> {
+    for job in jobs {
+        let mut batch = disk.batch();
+        put_state(&mut batch, job);
+        put_history(&mut batch, job);
+        prune(disk, &mut batch, job.meta.number, history_blocks)?;
+        batch.commit()?;
+    }
+    disk.sync()
+}
+
+/// The accounts, slots and code after the block, its receipts and the block as the new head.
+pub(super) fn put_state(batch: &mut Batch<'_>, job: &Job) {
+    for AccountDelta { key, before, after, slots, .. } in &job.deltas {
+        match after {
+            Some(_) if before == after => {}
+            Some(account) => batch.put(Table::Accounts, key.as_slice(), put_account(Some(account))),
+            None => batch.remove(Table::Accounts, key.as_slice()),
+        }
+        for slot in slots {
+            let key = slot_key(key, &slot.key);
+            if slot.after.is_zero() {
+                batch.remove(Table::Storage, &key);
+            } else {
+                batch.put(Table::Storage, &key, put_slot(slot.after));
+            }
+        }
+    }
+    for (hash, code) in &job.codes {
+        batch.put(Table::Code, hash.as_slice(), code.to_vec());
+    }
+    let number = job.meta.number.to_be_bytes();
+    batch.put(Table::Receipts, &number, job.receipts.to_vec());
+    batch.put(Table::Blocks, &number, put_block(&job.meta));
+    batch.put(Table::Meta, HEAD, put_block(&job.meta));
+}
+
+/// What the block replaced.
+fn put_history(batch: &mut Batch<'_>, job: &Job) {
+    let number = job.meta.number;
+    for AccountDelta { key, before, after, slots, .. } in &job.deltas {
+        if before != after {
+            let key = history_key(key.as_slice(), number);
+            batch.put(Table::AccountHistory, &key, put_account(before.as_ref()));
+        }
+        for slot in slots {
+            let key = history_key(&slot_key(key, &slot.key), number);
+            batch.put(Table::StorageHistory, &key, put_slot(slot.before));
+        }
+    }
+    let changed = ChangedKeys::of(&job.deltas).put();
+    batch.put(Table::Changes, &number.to_be_bytes(), changed);
+}
+
+/// Blocks whose history is removed with one new block: more than one, so that a shortened history
+/// gets there, and few, so that no block takes long.
+const PRUNED_AT_ONCE: u64 = 4;
+
+/// Removes what only states older than the kept history need.
+fn prune(
+    disk: &Disk,
+    batch: &mut Batch<'_>,
+    number: u64,
+    history_blocks: u64,
+) -> Result<(), StateError> {
+    let view = disk.snapshot();
+    let oldest = view.oldest()?;
+    // The keys of this block itself are not on disk yet.
+    let wanted = number.saturating_sub(history_blocks).min(number.saturating_sub(1));
+    let new = wanted.min(oldest.saturating_add(PRUNED_AT_ONCE));
+    if new <= oldest {
+        return Ok(());
+    }
+    // The state after block `new` needs what later blocks replaced, not what it replaced itself.
+    for block in oldest + 1..=new {
+        let key = block.to_be_bytes();
+        let changed = view.read(Table::Changes, &key, ChangedKeys::get)?;
+        let changed = changed.ok_or_else(|| missing(Table::Changes, &key))?;
+        for account in &changed.accounts {
+            batch.remove(Table::AccountHistory, &history_key(account.as_slice(), block));
+        }
+        for (account, slot) in &changed.slots {
+            batch.remove(Table::StorageHistory, &history_key(&slot_key(account, slot), block));
+        }
+        batch.remove(Table::Changes, &key);
+    }
+    batch.put(Table::Meta, OLDEST, new.to_be_bytes().to_vec());
+    Ok(())
+}
