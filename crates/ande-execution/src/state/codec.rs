@@ -220,3 +220,68 @@ pub(super) fn slot_key(account: &B256, slot: &B256) -> Vec<u8> {
 pub(super) fn history_key(key: &[u8], number: u64) -> Vec<u8> {
     [key, &number.to_be_bytes()].concat()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn account() -> impl Strategy<Value = Account> {
+        let code = prop_oneof![Just(KECCAK256_EMPTY), any::<[u8; 32]>().prop_map(B256::from)];
+        let balance = any::<[u8; 32]>().prop_map(|bytes| U256::from_be_bytes(bytes));
+        let balance = (balance, 0_usize..256).prop_map(|(balance, shift)| balance >> shift);
+        (any::<u64>(), balance, code).prop_map(|(nonce, balance, code_hash)| Account {
+            nonce,
+            balance,
+            code_hash,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_put_is_got(account in account(), number in any::<u64>(), time in any::<u64>()) {
+            prop_assert_eq!(get_account(&put_account(Some(&account))), Some(Some(account)));
+            prop_assert_eq!(get_slot(&put_slot(account.balance)), Some(account.balance));
+            let (hash, state_root) = (account.code_hash, B256::from(account.balance));
+            let meta = BlockMeta { number, hash, state_root, timestamp: time };
+            prop_assert_eq!(get_block(&put_block(&meta)), Some(meta));
+            let keys = ChangedKeys {
+                accounts: vec![hash; (number % 5) as usize],
+                slots: vec![(hash, state_root); (time % 5) as usize],
+            };
+            prop_assert_eq!(ChangedKeys::get(&keys.put()), Some(keys));
+        }
+
+        #[test]
+        fn no_content_is_got_from_two_encodings(bytes in proptest::collection::vec(any::<u8>(), 0..90)) {
+            // Whatever decodes is what would have been put.
+            if let Some(account) = get_account(&bytes) {
+                prop_assert_eq!(put_account(account.as_ref()), bytes.clone());
+            }
+            if let Some(slot) = get_slot(&bytes) {
+                prop_assert_eq!(put_slot(slot), bytes.clone());
+            }
+            if let Some(meta) = get_block(&bytes) {
+                prop_assert_eq!(put_block(&meta), bytes.clone());
+            }
+            if let Some(keys) = ChangedKeys::get(&bytes) {
+                prop_assert_eq!(keys.put(), bytes.clone());
+            }
+            prop_assert!(get_u64(&bytes).is_none_or(|_| bytes.len() == 8));
+            // Checksums belong to their place.
+            let sealed = Table::Accounts.seal(b"key", bytes.clone());
+            prop_assert_eq!(Table::Accounts.unseal(b"key", &sealed), Ok(bytes.as_slice()));
+            prop_assert!(Table::Accounts.unseal(b"kez", &sealed).is_err());
+            prop_assert!(Table::Storage.unseal(b"key", &sealed).is_err());
+        }
+
+        #[test]
+        fn a_changed_account_does_not_decode_to_itself(account in account(), bit in 0_usize..600) {
+            let mut bytes = put_account(Some(&account));
+            let bit = bit % (bytes.len() * 8);
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            prop_assert_ne!(get_account(&bytes), Some(Some(account)));
+        }
+    }
+}

@@ -249,3 +249,88 @@ fn prune(
     batch.put(Table::Meta, OLDEST, new.to_be_bytes().to_vec());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicU64, Ordering},
+        thread,
+    };
+
+    use super::*;
+
+    fn job(number: u64) -> Job {
+        let (hash, state_root) = (B256::ZERO, B256::ZERO);
+        let meta = BlockMeta { number, hash, state_root, timestamp: 0 };
+        Job { meta, deltas: Vec::new(), codes: BTreeMap::new(), receipts: Bytes::new() }
+    }
+
+    fn failure() -> StateError {
+        StateError::Disk { doing: "write a block", source: Arc::new(fjall::Error::Poisoned) }
+    }
+
+    #[test]
+    fn a_failed_write_stops_everything_for_good() {
+        let queue = Queue::new(2, 0);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                queue.serve(|jobs| match jobs {
+                    [first, ..] if first.meta.number >= 3 => Err(failure()),
+                    _ => Ok(()),
+                });
+            });
+            for number in 1..=2 {
+                queue.wait_for_room().unwrap();
+                queue.put(job(number));
+                queue.wait_for(number).unwrap();
+            }
+            queue.wait_for_room().unwrap();
+            queue.put(job(3));
+            // Woken by the failure, not by a block.
+            let error = queue.wait_for(3).unwrap_err().to_string();
+            assert!(error.contains("write a block: FjallError: Poisoned"), "{error}");
+        });
+        assert!(matches!(queue.wait_for_room(), Err(StateError::Failed(_))));
+        queue.wait_for(2).unwrap();
+        assert_eq!(queue.durable(), 2);
+        // What was applied can still be read.
+        assert!(queue.find(|job| (job.meta.number == 3).then_some(())).is_some());
+    }
+
+    #[test]
+    fn a_writer_that_panics_leaves_nobody_waiting() {
+        let queue = Arc::new(Queue::new(1, 0));
+        let served = Arc::clone(&queue);
+        let writer = thread::spawn(move || served.serve(|_| panic!("on purpose")));
+        queue.put(job(1));
+        assert!(matches!(queue.wait_for(1), Err(StateError::Failed(_))));
+        assert!(matches!(queue.wait_for_room(), Err(StateError::Failed(_))));
+        assert!(writer.join().is_err());
+    }
+
+    #[test]
+    fn a_slow_disk_holds_up_who_applies() {
+        let queue = Queue::new(3, 0);
+        let written = AtomicU64::new(0);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                queue.serve(|jobs| {
+                    assert!(jobs.len() <= 3);
+                    thread::yield_now();
+                    written.fetch_add(jobs.len() as u64, Ordering::SeqCst);
+                    Ok(())
+                });
+            });
+            for number in 1..=500 {
+                queue.wait_for_room().unwrap();
+                // At most three wait, this one included.
+                assert!(written.load(Ordering::SeqCst) + 3 >= number);
+                queue.put(job(number));
+            }
+            // What is in the queue is written before the end.
+            queue.close();
+        });
+        assert_eq!(written.load(Ordering::SeqCst), 500);
+        assert_eq!(queue.durable(), 500);
+    }
+}

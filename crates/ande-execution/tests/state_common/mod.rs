@@ -77,6 +77,8 @@ pub(crate) struct Model {
     pub(crate) worlds: Vec<World>,
     pub(crate) blocks: Vec<BlockMeta>,
     pub(crate) codes: BTreeMap<B256, Bytes>,
+    /// Of every block, for tests that fill it.
+    pub(crate) changes: Vec<BlockChanges>,
 }
 
 const ADDRESSES: u64 = 30;
