@@ -155,7 +155,7 @@ impl DiskView<'_> {
 
     /// All entries of a table in key order, the values with their checksums.
     pub(super) fn entries(&self, table: Table) -> impl Iterator<Item = Result<Entry, StateError>> {
-        self.snapshot.iter(self.disk.keyspace(table)).map(|guard| entry(guard))
+        self.snapshot.iter(self.disk.keyspace(table)).map(entry)
     }
 
     /// The value of `key` before the first block after `number` that changed it, if one did.
