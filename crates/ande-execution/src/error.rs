@@ -38,6 +38,10 @@ pub enum ExecutionError {
     /// The inclusion index did not answer.
     #[error("the index of included transactions did not answer: {0}")]
     Index(String),
+    /// The state cannot be opened, read or written: damaged data, a full disk or another chain's
+    /// directory. The node must not go on.
+    #[error("state: {0}")]
+    State(String),
     /// The executor did not answer; trying again may help.
     #[error("the executor did not answer: {0}")]
     Unavailable(String),

@@ -7,13 +7,15 @@
 mod error;
 mod evm;
 mod executor;
+mod header;
 mod none;
 mod payload;
 pub mod state;
 
 pub use error::{ExecutionError, PayloadError};
 pub use evm::{
-    BlockReceipts, CallError, CallRequest, ExecutedReceipt, NoSenders, ReadError, SenderSource,
+    BlockReceipts, CallError, CallRequest, EmbeddedExecutor, EvmConfig, EvmGenesis, EvmReader,
+    ExecutedReceipt, GenesisError, MAX_GENESIS_BYTES, NoSenders, ReadError, SenderSource,
 };
 pub use executor::{Attributes, ExecHead, Executor, InclusionIndex, PayloadStatus, Recovery};
 pub use none::{DEFAULT_GAS_LIMIT, NoneExecutor, NoneGenesis};

@@ -14,7 +14,10 @@ use parking_lot::Mutex;
 
 use crate::{
     Attributes, ExecHead, ExecutionError, Executor, InclusionIndex, MAX_PAYLOAD_BYTES, Payload,
-    PayloadStatus, Recovery, payload::is_allowed_length, transaction_hash, transactions_root,
+    PayloadStatus, Recovery,
+    header::{difference, head_of, is_on, not_on_head},
+    payload::is_allowed_length,
+    transaction_hash, transactions_root,
 };
 
 /// Gas limit in every header when the genesis names none. Nothing is metered, but Ethereum clients
@@ -339,58 +342,4 @@ fn blank_header() -> Header {
         block_access_list_hash: None,
         slot_number: None,
     }
-}
-
-fn head_of(header: &Header) -> ExecHead {
-    ExecHead {
-        number: header.number,
-        hash: header.hash_slow(),
-        state_root: header.state_root,
-        timestamp: header.timestamp,
-    }
-}
-
-fn is_on(head: &ExecHead, attributes: &Attributes) -> bool {
-    head.hash == attributes.parent_execution_hash
-        && head.number.checked_add(1) == Some(attributes.number)
-}
-
-fn not_on_head(head: &ExecHead, attributes: &Attributes) -> ExecutionError {
-    ExecutionError::NotOnHead {
-        number: attributes.number,
-        parent: attributes.parent_execution_hash,
-        head_number: head.number,
-        head: head.hash,
-    }
-}
-
-/// Names the first field in which the two headers differ.
-fn difference(expected: &Header, got: &Header) -> Option<String> {
-    macro_rules! compare {
-        ($($field:ident),*) => {
-            $(if expected.$field != got.$field {
-                return Some(format!(
-                    "{} is {:?} in the header and {:?} here",
-                    stringify!($field), got.$field, expected.$field
-                ));
-            })*
-        };
-    }
-    compare!(
-        parent_hash,
-        number,
-        timestamp,
-        beneficiary,
-        transactions_root,
-        state_root,
-        receipts_root,
-        logs_bloom,
-        gas_limit,
-        gas_used,
-        extra_data,
-        mix_hash,
-        base_fee_per_gas,
-        parent_beacon_block_root
-    );
-    (expected != got).then(|| "the headers differ".to_owned())
 }

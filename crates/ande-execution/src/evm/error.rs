@@ -21,6 +21,12 @@ pub enum ReadError {
         /// Oldest block with state.
         oldest: u64,
     },
+    /// Header and receipts of the block are not kept any more.
+    #[error("header and receipts of block {number} are pruned")]
+    NoRecord {
+        /// Block asked for.
+        number: u64,
+    },
     /// The store did not answer or its content is damaged.
     #[error("state: {0}")]
     State(String),

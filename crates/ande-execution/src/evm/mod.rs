@@ -1,9 +1,27 @@
 //! The embedded EVM.
 
+mod access_list;
+mod block;
+mod call;
+mod chain;
+mod changes;
+mod database;
+mod embedded;
 mod error;
+mod estimate;
+mod genesis;
+mod reader;
+mod record;
 mod request;
 mod senders;
+mod spec;
+mod trace;
+mod words;
 
+pub use chain::EvmConfig;
+pub use embedded::EmbeddedExecutor;
 pub use error::{CallError, ReadError};
+pub use genesis::{EvmGenesis, GenesisError, MAX_GENESIS_BYTES};
+pub use reader::EvmReader;
 pub use request::{BlockReceipts, CallRequest, ExecutedReceipt};
 pub use senders::{NoSenders, SenderSource};

@@ -17,7 +17,7 @@ pub struct CallRequest {
     pub block_overrides: Option<BlockOverrides>,
     /// Accounts to replace before the run.
     pub state_overrides: Option<StateOverride>,
-    /// Most gas that the run may use; 0 stands for no limit but the block's.
+    /// Most gas that the run may use; 0 stands for the gas limit of a block.
     pub gas_cap: u64,
 }
 
