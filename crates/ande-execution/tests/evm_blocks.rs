@@ -14,10 +14,12 @@ use alloy_consensus::{
 };
 use alloy_eips::eip2718::Encodable2718 as _;
 use alloy_eips::eip2930::{AccessList, AccessListItem};
-use alloy_primitives::{Address, B256, Bloom, Bytes, Signature, TxKind, U256, address, hex, keccak256};
+use alloy_primitives::{
+    Address, B256, Bloom, Bytes, Signature, TxKind, U256, address, hex, keccak256,
+};
 use alloy_sol_types::{SolCall as _, SolValue as _};
 use ande_execution::{
-    CallRequest, Executor as _, ExecutionError, Payload, PayloadStatus, SenderSource,
+    CallRequest, ExecutionError, Executor as _, Payload, PayloadStatus, SenderSource,
 };
 use common::*;
 
@@ -110,13 +112,20 @@ async fn failing_transactions_pay_and_change_nothing_else() {
 #[tokio::test]
 async fn selfdestruct_follows_cancun() {
     let node = Node::new();
-    let child = node.deploy(0, child_code(U256::from(9))).await;
+    let child = TxEip1559 {
+        gas_limit: 3_000_000,
+        to: TxKind::Create,
+        value: U256::from(70),
+        input: child_code(U256::from(9)),
+        ..tx(0)
+    };
+    node.grow(vec![wallet(0).raw(child)]).await;
+    let child = wallet(0).address.create(0);
     let probe = node.deploy(1, probe_code()).await;
     let heir = Address::repeat_byte(0x55);
     node.grow(vec![
-        wallet(1).transfer(0, child, 70),
-        wallet(1).call(1, child, &dieCall { heir }),
-        wallet(1).call_with(2, probe, &makeAndKillCall { heir }, 1_000_000, 30),
+        wallet(1).call(0, child, &dieCall { heir }),
+        wallet(1).call_with(1, probe, &makeAndKillCall { heir }, 1_000_000, 30),
     ])
     .await;
     assert!(node.outcomes().iter().all(|(success, _)| *success));
@@ -205,7 +214,10 @@ async fn precompiles_answer() {
     // BLS12-381 comes after Cancun: an empty account.
     assert_eq!(ask(11, vec![1]), (true, Bytes::new()));
     // They also run inside blocks.
-    let call = askCall { precompile: address!("0000000000000000000000000000000000000002"), input: Bytes::new() };
+    let call = askCall {
+        precompile: address!("0000000000000000000000000000000000000002"),
+        input: Bytes::new(),
+    };
     node.grow(vec![wallet(1).call(0, probe, &call)]).await;
     let expected = keccak256((true, Bytes::from(sha)).abi_encode_params());
     assert_eq!(node.reader().storage(2, probe, U256::from(1)).unwrap(), expected);
@@ -266,7 +278,11 @@ fn next(parent: &Header) -> u64 {
     let (base, used) = (parent.base_fee_per_gas.unwrap(), parent.gas_used);
     let target = parent.gas_limit / 2;
     let part = |gas: u64| (u128::from(base) * u128::from(gas) / u128::from(target) / 8) as u64;
-    if used >= target { base + part(used - target).max(u64::from(used > target)) } else { base - part(target - used) }
+    if used >= target {
+        base + part(used - target).max(u64::from(used > target))
+    } else {
+        base - part(target - used)
+    }
 }
 
 #[tokio::test]
@@ -278,7 +294,7 @@ async fn a_proposal_leaves_out_what_does_not_fit() {
     let good = [
         transfer(1, 0),
         transfer(1, 1),
-        wallet(2).call_with(0, probe, &foreverCall {}, 29_900_000, 0),
+        wallet(2).call_with(0, probe, &foreverCall {}, 29_920_000, 0),
         transfer(3, 0),
     ];
     let mut broken = transfer(4, 0).to_vec();
@@ -320,7 +336,7 @@ async fn a_proposal_leaves_out_what_does_not_fit() {
     assert_eq!(payload.transactions, good);
     assert_eq!(payload, payload_again);
     let header = payload.decode_header().unwrap();
-    assert_eq!(header.gas_used, 29_900_000 + 3 * 21_000);
+    assert_eq!(header.gas_used, 29_920_000 + 3 * 21_000);
     let twin = Node::new();
     twin.deploy(0, probe_code()).await;
     assert_eq!(twin.validate(&payload).await, PayloadStatus::Valid);

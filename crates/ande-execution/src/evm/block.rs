@@ -102,8 +102,7 @@ pub(crate) fn run<S: StateRead>(
     unfit: Unfit,
 ) -> Result<Outcome, RunError> {
     let fault = |error: BlockExecutionError| RunError::Fault(error.to_string());
-    let mut state =
-        State::builder().with_database_ref(database).with_bundle_update().build();
+    let mut state = State::builder().with_database_ref(database).with_bundle_update().build();
     let factory = EthBlockExecutorFactory::new(
         AlloyReceiptBuilder::default(),
         CancunSpec,

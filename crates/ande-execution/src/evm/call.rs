@@ -117,8 +117,7 @@ impl Message {
 
     /// Runs a transaction on the state and forgets what it changed.
     pub(crate) fn run(&mut self, tx: TxEnv) -> Result<ExecutionResult, CallError> {
-        self.try_run(tx.clone())
-            .map_err(|error| words::evm_error(error, &tx, &self.env.block_env))
+        self.try_run(tx.clone()).map_err(|error| words::evm_error(error, &tx, &self.env.block_env))
     }
 
     /// As [`run`](Self::run), with the EVM's own error.

@@ -100,14 +100,10 @@ impl Chain {
 
     /// The newest block with its header and the state after it, all of one moment.
     pub(crate) fn at_head(&self) -> Result<Tip, ReadError> {
-        loop {
-            let head = self.head();
-            let state = self.store.at_head();
-            let header = self.header(head.number)?;
-            if self.head() == head {
-                return Ok(Tip { head, header, database: self.database(state) });
-            }
-        }
+        let state = self.store.at_head().map_err(|error| read_error(self.head().number, error))?;
+        let head = state.block();
+        let header = self.header(head.number)?;
+        Ok(Tip { head, header, database: self.database(state) })
     }
 
     /// Header of the newest block, without reading from disk. Follows the state by an instant.
@@ -177,7 +173,8 @@ impl Chain {
         self.records.lock().put(record.header.number, record);
     }
 
-    fn check_known(&self, number: u64) -> Result<(), ReadError> {
+    /// Refuses blocks above the head.
+    pub(crate) fn check_known(&self, number: u64) -> Result<(), ReadError> {
         let head = self.head().number;
         if number > head { Err(ReadError::Unknown { number, head }) } else { Ok(()) }
     }
@@ -191,6 +188,7 @@ pub(crate) fn fault(error: StateError) -> ExecutionError {
 pub(crate) fn read_error(number: u64, error: StateError) -> ReadError {
     match error {
         StateError::Pruned { oldest, .. } => ReadError::Pruned { number, oldest },
+        StateError::NotProvable { oldest, .. } => ReadError::NotProvable { number, oldest },
         error => ReadError::State(error.to_string()),
     }
 }

@@ -15,9 +15,11 @@ pub(crate) fn block_changes(bundle: BundleState) -> BlockChanges {
         let slots = account
             .storage
             .iter()
-            .filter(|(_, slot)| {
-                if wiped { !slot.present_value.is_zero() } else { slot.is_changed() }
-            })
+            .filter(
+                |(_, slot)| {
+                    if wiped { !slot.present_value.is_zero() } else { slot.is_changed() }
+                },
+            )
             .map(|(slot, value)| (*slot, value.present_value))
             .collect::<std::collections::BTreeMap<_, _>>();
         if before == after && slots.is_empty() && !wiped {

@@ -3,10 +3,7 @@
 use alloy_primitives::{Address, B256, U256};
 use lru::LruCache;
 use parking_lot::Mutex;
-use revm::{
-    Database, DatabaseRef, bytecode::Bytecode, context::DBErrorMarker,
-    state::AccountInfo,
-};
+use revm::{Database, DatabaseRef, bytecode::Bytecode, context::DBErrorMarker, state::AccountInfo};
 use std::{fmt, num::NonZeroUsize, sync::Arc};
 
 use crate::state::{StateError, StateRead};

@@ -64,10 +64,7 @@ impl EmbeddedExecutor {
     /// # Errors
     /// [`ExecutionError::State`] when the state cannot be read, is damaged or belongs to another
     /// chain.
-    pub fn open(
-        config: EvmConfig,
-        senders: Arc<dyn SenderSource>,
-    ) -> Result<Self, ExecutionError> {
+    pub fn open(config: EvmConfig, senders: Arc<dyn SenderSource>) -> Result<Self, ExecutionError> {
         let chain = Arc::new(Chain::open(config)?);
         let kept = Mutex::new(LruCache::new(MAX_KEPT));
         Ok(Self { inner: Arc::new(Inner { chain, senders, kept }) })
@@ -266,19 +263,14 @@ impl Inner {
                 }
             }
         }
-        let outcome = match run(
-            &database,
-            self.chain.genesis.chain_id(),
-            &expected,
-            &all,
-            Unfit::Refuse,
-        ) {
-            Ok(outcome) => outcome,
-            Err(error @ RunError::Transaction { .. }) => {
-                return Ok(PayloadStatus::Invalid(error.to_string()));
-            }
-            Err(RunError::Fault(reason)) => return Err(ExecutionError::State(reason)),
-        };
+        let outcome =
+            match run(&database, self.chain.genesis.chain_id(), &expected, &all, Unfit::Refuse) {
+                Ok(outcome) => outcome,
+                Err(error @ RunError::Transaction { .. }) => {
+                    return Ok(PayloadStatus::Invalid(error.to_string()));
+                }
+                Err(RunError::Fault(reason)) => return Err(ExecutionError::State(reason)),
+            };
         let receipts_root = outcome.receipts.root();
         let prepared = self.chain.store.prepare(outcome.changes.clone()).map_err(fault)?;
         if self.chain.head().hash != head.hash {
@@ -295,11 +287,7 @@ impl Inner {
             );
             return Ok(PayloadStatus::Invalid(difference));
         }
-        if self.keep(header, outcome, prepared) {
-            Ok(PayloadStatus::Valid)
-        } else {
-            Ok(moved())
-        }
+        if self.keep(header, outcome, prepared) { Ok(PayloadStatus::Valid) } else { Ok(moved()) }
     }
 
     fn commit(&self, hash: B256) -> Result<(), ExecutionError> {
@@ -335,8 +323,7 @@ impl Inner {
         if head.hash != header.parent_hash {
             return false;
         }
-        let record =
-            Record { header: Arc::new(header), receipts: Arc::new(outcome.receipts) };
+        let record = Record { header: Arc::new(header), receipts: Arc::new(outcome.receipts) };
         kept.put(meta.hash, Kept { meta, record, prepared });
         true
     }

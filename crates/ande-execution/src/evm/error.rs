@@ -21,6 +21,14 @@ pub enum ReadError {
         /// Oldest block with state.
         oldest: u64,
     },
+    /// The trie of the block is not in memory any more.
+    #[error("block {number} cannot be proven any more, the oldest that can is {oldest}")]
+    NotProvable {
+        /// Block asked for.
+        number: u64,
+        /// Oldest block with a trie.
+        oldest: u64,
+    },
     /// Header and receipts of the block are not kept any more.
     #[error("header and receipts of block {number} are pruned")]
     NoRecord {

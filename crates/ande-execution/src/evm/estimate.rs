@@ -23,7 +23,10 @@ const CLOSE_ENOUGH_PER_MILLE: u128 = 15;
 
 /// How a message did with a gas limit.
 enum Trial {
-    Done { gas_used: u64, refunded: u64 },
+    Done {
+        gas_used: u64,
+        refunded: u64,
+    },
     /// More gas may help.
     TooLittle,
     Failed(CallError),
@@ -103,10 +106,9 @@ impl Message {
     fn attempt(&mut self, gas_limit: u64) -> Result<Trial, CallError> {
         let tx = TxEnv { gas_limit, ..self.tx.clone() };
         match self.try_run(tx.clone()) {
-            Ok(ExecutionResult::Success { gas, .. }) => Ok(Trial::Done {
-                gas_used: gas.tx_gas_used(),
-                refunded: gas.final_refunded(),
-            }),
+            Ok(ExecutionResult::Success { gas, .. }) => {
+                Ok(Trial::Done { gas_used: gas.tx_gas_used(), refunded: gas.final_refunded() })
+            }
             Ok(ExecutionResult::Halt { reason: HaltReason::OutOfGas(_), .. }) => {
                 Ok(Trial::TooLittle)
             }

@@ -212,10 +212,9 @@ impl EvmGenesis {
                 balance: account.balance,
                 code_hash: account.code_hash,
             };
-            changes.accounts.insert(
-                *address,
-                AccountChange { account: Some(account), wiped: false, slots },
-            );
+            changes
+                .accounts
+                .insert(*address, AccountChange { account: Some(account), wiped: false, slots });
         }
         changes
     }

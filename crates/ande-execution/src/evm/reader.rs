@@ -4,7 +4,13 @@ use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 
-use super::{BlockReceipts, ReadError, chain::{Chain, read_error}, spec::next_base_fee};
+use alloy_rpc_types_eth::{EIP1186AccountProofResponse, EIP1186StorageProof};
+
+use super::{
+    BlockReceipts, ReadError,
+    chain::{Chain, read_error},
+    spec::next_base_fee,
+};
 use crate::state::{Account, BlockMeta, StateRead as _};
 
 /// Answers questions about the state, the receipts, and what code would do.
@@ -62,9 +68,7 @@ impl EvmReader {
         let state = self.chain.state(at)?;
         let account = state.account(&address).map_err(|error| read_error(at, error))?;
         match account.filter(Account::has_code) {
-            Some(account) => {
-                state.code(&account.code_hash).map_err(|error| read_error(at, error))
-            }
+            Some(account) => state.code(&account.code_hash).map_err(|error| read_error(at, error)),
             None => Ok(Bytes::new()),
         }
     }
@@ -80,6 +84,39 @@ impl EvmReader {
             .storage(&address, &slot)
             .map_err(|error| read_error(at, error))?;
         Ok(value.into())
+    }
+
+    /// Proves an account and some of its slots against the state root of block `at`.
+    ///
+    /// # Errors
+    /// The block is unknown or older than the tries in memory.
+    pub fn proof(
+        &self,
+        at: u64,
+        address: Address,
+        slots: &[B256],
+    ) -> Result<EIP1186AccountProofResponse, ReadError> {
+        self.chain.check_known(at)?;
+        let proof =
+            self.chain.store.proof(at, address, slots).map_err(|error| read_error(at, error))?;
+        let account = proof.account.unwrap_or_default();
+        Ok(EIP1186AccountProofResponse {
+            address,
+            balance: account.balance,
+            code_hash: account.code_hash,
+            nonce: account.nonce,
+            storage_hash: proof.storage_root,
+            account_proof: proof.proof,
+            storage_proof: proof
+                .storage
+                .into_iter()
+                .map(|one| EIP1186StorageProof {
+                    key: one.slot.into(),
+                    value: one.value,
+                    proof: one.proof,
+                })
+                .collect(),
+        })
     }
 
     /// The receipts of a block, none if they are pruned.

@@ -94,9 +94,8 @@ impl Record {
         let mut receipts = Vec::with_capacity(stored.receipts.len());
         for (index, one) in stored.receipts.into_iter().enumerate() {
             let gas_after = one.cumulative_gas_used;
-            let receipt = one
-                .read(gas_before)
-                .map_err(|problem| RecordError::Receipt { index, problem })?;
+            let receipt =
+                one.read(gas_before).map_err(|problem| RecordError::Receipt { index, problem })?;
             gas_before = gas_after;
             receipts.push(receipt);
         }

@@ -10,10 +10,7 @@ use revm::{
     DatabaseCommit as _, Inspector,
     context::TxEnv,
     context_interface::{ContextTr, context::ContextError},
-    interpreter::{
-        Interpreter,
-        interpreter_types::{Jumps as _, LoopControl as _},
-    },
+    interpreter::{Interpreter, interpreter_types::LoopControl as _},
 };
 use revm_inspectors::tracing::{DebugInspector, TraceLimits, TransactionContext};
 
@@ -131,7 +128,8 @@ impl Tracer {
         commit: bool,
     ) -> Result<GethTrace, CallError> {
         let block = env.block_env.clone();
-        let inspector = (inspector(&self.options, self.left)?, Budget::new(&self.options, self.left));
+        let inspector =
+            (inspector(&self.options, self.left)?, Budget::new(&self.options, self.left));
         let mut evm =
             EthEvmFactory::default().create_evm_with_inspector(&mut *database, env, inspector);
         let done = evm.transact(tx.clone());
@@ -149,10 +147,7 @@ impl Tracer {
 }
 
 /// The inspector of a tracer, with a limit on the inputs, outputs and memory that it copies.
-fn inspector(
-    options: &GethDebugTracingOptions,
-    limit: usize,
-) -> Result<DebugInspector, CallError> {
+fn inspector(options: &GethDebugTracingOptions, limit: usize) -> Result<DebugInspector, CallError> {
     let limits = TraceLimits::default()
         .set_max_recorded_bytes(Some(limit))
         .set_behavior(revm_inspectors::tracing::TraceLimitBehavior::Halt);
@@ -189,7 +184,9 @@ struct Budget {
 
 impl Budget {
     fn new(options: &GethDebugTracingOptions, left: usize) -> Self {
-        use alloy_rpc_types_trace::geth::{GethDebugBuiltInTracerType as Kind, GethDebugTracerType};
+        use alloy_rpc_types_trace::geth::{
+            GethDebugBuiltInTracerType as Kind, GethDebugTracerType,
+        };
         let counts = match &options.tracer {
             None => true,
             Some(tracer) if tracer.as_str().is_empty() => true,
@@ -199,12 +196,7 @@ impl Budget {
             Some(_) => true,
         };
         let config = &options.config;
-        Self {
-            counts,
-            stack: config.is_stack_enabled(),
-            memory: config.is_memory_enabled(),
-            left,
-        }
+        Self { counts, stack: config.is_stack_enabled(), memory: config.is_memory_enabled(), left }
     }
 }
 
@@ -236,4 +228,3 @@ impl<CTX: ContextTr> Inspector<CTX> for Budget {
         }
     }
 }
-

@@ -73,9 +73,7 @@ pub(crate) const fn halt(reason: &HaltReason) -> &'static str {
         HaltReason::StateChangeDuringStaticCall | HaltReason::CallNotAllowedInsideStatic => {
             "write protection"
         }
-        HaltReason::OutOfFunds | HaltReason::OverflowPayment => {
-            "insufficient balance for transfer"
-        }
+        HaltReason::OutOfFunds | HaltReason::OverflowPayment => "insufficient balance for transfer",
         HaltReason::CallTooDeep => "max call depth exceeded",
     }
 }
@@ -88,7 +86,9 @@ pub(crate) fn invalid(error: &InvalidTransaction, tx: &TxEnv, block: &BlockEnv) 
             "insufficient funds for gas * price + value: address {from} have {balance} want {fee}"
         ),
         InvalidTransaction::OverflowPaymentInTransaction => {
-            format!("insufficient funds for gas * price + value: address {from} required balance exceeds 256 bits")
+            format!(
+                "insufficient funds for gas * price + value: address {from} required balance exceeds 256 bits"
+            )
         }
         InvalidTransaction::CallGasCostMoreThanGasLimit { initial_gas, gas_limit } => {
             format!("intrinsic gas too low: have {gas_limit}, want {initial_gas}")
@@ -117,11 +117,7 @@ pub(crate) fn invalid(error: &InvalidTransaction, tx: &TxEnv, block: &BlockEnv) 
 }
 
 /// The EVM did not run a message.
-pub(crate) fn evm_error(
-    error: EVMError<DatabaseError>,
-    tx: &TxEnv,
-    block: &BlockEnv,
-) -> CallError {
+pub(crate) fn evm_error(error: EVMError<DatabaseError>, tx: &TxEnv, block: &BlockEnv) -> CallError {
     match error {
         EVMError::Transaction(error) => CallError::Invalid(invalid(&error, tx, block)),
         EVMError::Database(error) => ReadError::State(error.to_string()).into(),

@@ -89,7 +89,10 @@ pub fn wallet(number: u64) -> Wallet {
 pub const FUNDED: u64 = 20;
 
 impl Wallet {
-    pub fn sign(&self, tx: impl Into<EthereumTypedTransaction<alloy_consensus::TxEip4844Variant>>) -> TxEnvelope {
+    pub fn sign(
+        &self,
+        tx: impl Into<EthereumTypedTransaction<alloy_consensus::TxEip4844Variant>>,
+    ) -> TxEnvelope {
         let tx = tx.into();
         let hash = tx.signature_hash();
         let (signature, recovery) = self.key.sign_prehash_recoverable(hash.as_slice()).unwrap();
@@ -113,12 +116,7 @@ impl Wallet {
     }
 
     pub fn create(&self, nonce: u64, code: Bytes) -> Bytes {
-        self.raw(TxEip1559 {
-            gas_limit: 3_000_000,
-            to: TxKind::Create,
-            input: code,
-            ..tx(nonce)
-        })
+        self.raw(TxEip1559 { gas_limit: 3_000_000, to: TxKind::Create, input: code, ..tx(nonce) })
     }
 
     pub fn call(&self, nonce: u64, to: Address, call: &impl SolCall) -> Bytes {
@@ -277,11 +275,7 @@ impl Node {
     /// The receipts of the newest block: success and gas.
     pub fn outcomes(&self) -> Vec<(bool, u64)> {
         let receipts = self.receipts(self.reader().head().number);
-        receipts
-            .receipts
-            .iter()
-            .map(|one| (one.receipt.is_success(), one.gas_used))
-            .collect()
+        receipts.receipts.iter().map(|one| (one.receipt.is_success(), one.gas_used)).collect()
     }
 
     /// Deploys from wallet 0 in a block of its own.
