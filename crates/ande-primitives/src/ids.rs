@@ -66,12 +66,15 @@ counter!(
 
 impl Term {
     /// The term of a block in `window` after `skip` passed-over proposers. Skips beyond 16 bits
-    /// and windows beyond 48 bits saturate, so that a term never goes back.
+    /// saturate within their window, windows beyond 48 bits give the last term of all, so that a
+    /// term never goes back.
     #[must_use]
     pub const fn new(window: Window, skip: Skip) -> Self {
+        if window.0 > u64::MAX >> 16 {
+            return Self(u64::MAX);
+        }
         let low = if skip.0 > 0xffff { 0xffff } else { skip.0 as u64 };
-        let high = if window.0 > u64::MAX >> 16 { u64::MAX >> 16 } else { window.0 };
-        Self((high << 16) | low)
+        Self((window.0 << 16) | low)
     }
 
     /// The window part.

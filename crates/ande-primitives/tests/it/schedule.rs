@@ -156,6 +156,14 @@ proptest! {
     }
 }
 
+/// A pair that a saturation of each part on its own gets wrong.
+#[test]
+fn a_window_beyond_the_last_never_lowers_the_term() {
+    let term = |window, skip| Term::new(Window(window), Skip(skip));
+    assert!(term(9_007_199_254_740_960, 15_728_640) <= term(144_115_188_075_855_376, 0));
+    assert!(term((1 << 48) - 1, u32::MAX) <= term(1 << 48, 0));
+}
+
 #[test]
 fn the_step_of_the_production_epoch_is_43() {
     assert_eq!(step(72), 43);
