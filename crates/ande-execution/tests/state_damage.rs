@@ -240,3 +240,64 @@ fn a_newer_format_is_refused() {
     let error = StateStore::open(dir.path(), options()).unwrap_err();
     assert!(matches!(error, StateError::Format { found: 2, known: 1 }), "{error}");
 }
+
+/// The files with their paths in the directory.
+fn files(dir: &Path, found: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            files(&entry.path(), found);
+        } else {
+            found.push(entry.path());
+        }
+    }
+}
+
+#[test]
+fn flipped_bits_in_files_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let from = dir.path().join("template");
+    let model = template(&from);
+    // Of the journal, and of the tables once they are sorted to disk.
+    for sorted in [false, true] {
+        if sorted {
+            let raw = Raw::open(&from);
+            for name in raw.0.list_keyspace_names() {
+                raw.table(&name).rotate_memtable_and_wait().unwrap();
+            }
+        }
+        let mut random = Random(sorted.into());
+        let mut paths = Vec::new();
+        files(&from, &mut paths);
+        paths.retain(|path| {
+            let journal = path.extension().is_some_and(|extension| extension == "jnl");
+            let table = path.parent().unwrap().ends_with("tables");
+            if sorted { table } else { journal }
+        });
+        paths.sort();
+        let mut refused = 0;
+        for path in paths.iter().cycle().take(20) {
+            let to = dir.path().join("flipped");
+            copy(&from, &to);
+            let path = to.join(path.strip_prefix(&from).unwrap());
+            let mut bytes = std::fs::read(&path).unwrap();
+            // The journal is preallocated; what is behind its end is not read.
+            let end = bytes.iter().rposition(|byte| *byte != 0).unwrap() as u64;
+            let bit = random.next(8 * end) as usize;
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&path, bytes).unwrap();
+            match read_all(&to, &model) {
+                // Some bits say nothing, and a cut journal is an older block.
+                Ok(()) => {
+                    let store = StateStore::open(&to, options()).unwrap();
+                    assert!(store.head().unwrap().number <= 2 * BLOCKS);
+                }
+                Err(StateError::Damaged(_) | StateError::Failed(_)) => refused += 1,
+                Err(StateError::Unknown { head, .. }) if head < BLOCKS => refused += 1,
+                Err(error) => panic!("{}: {error}", path.display()),
+            }
+            std::fs::remove_dir_all(&to).unwrap();
+        }
+        assert!(refused >= 10, "{refused} of 20");
+    }
+}

@@ -58,6 +58,16 @@ impl Table {
         }
     }
 
+    /// What is done when its entries are read in order.
+    pub(super) const fn reading(self) -> &'static str {
+        match self {
+            Self::Accounts => "read the accounts",
+            Self::Storage => "read the storage",
+            Self::AccountHistory | Self::StorageHistory => "read a history",
+            _ => "read a table",
+        }
+    }
+
     pub(super) fn damage(self, key: &[u8], reason: &'static str) -> Damage {
         Damage::Entry { table: self.name(), key: key.to_vec().into(), reason }
     }

@@ -1,6 +1,8 @@
 //! The tables on disk.
 
 use std::{
+    ops::Bound,
+    panic,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -38,22 +40,52 @@ impl std::fmt::Debug for Disk {
     }
 }
 
+/// Whether the files are to blame, and not what they are stored on or who uses them.
+const fn is_damage(error: &fjall::Error) -> bool {
+    use fjall::{Error, LsmError};
+    !matches!(
+        error,
+        Error::Io(_)
+            | Error::Storage(LsmError::Io(_))
+            | Error::Poisoned
+            | Error::KeyspaceDeleted
+            | Error::Locked
+    )
+}
+
 fn failed(doing: &'static str) -> impl Fn(fjall::Error) -> StateError {
-    move |source| StateError::Disk { doing, source: Arc::new(source) }
+    move |source| match is_damage(&source) {
+        true => Damage::Files { doing, reason: source.to_string() }.into(),
+        false => StateError::Disk { doing, source: Arc::new(source) },
+    }
+}
+
+fn unreadable(table: Table, key: &[u8]) -> impl Fn(fjall::Error) -> StateError {
+    move |source| match is_damage(&source) {
+        true => table.damage(key, "the file that would hold it is damaged").into(),
+        false => failed("read a key")(source),
+    }
 }
 
 impl Disk {
     pub(super) fn open(dir: &Path, cache_bytes: u64) -> Result<Self, StateError> {
-        let opened = Database::builder(dir)
-            .cache_size(cache_bytes)
-            .max_journaling_size(JOURNAL_BYTES)
-            .worker_threads(1)
-            .open();
-        let database = match opened {
-            Err(fjall::Error::Locked) => {
+        let open = || {
+            Database::builder(dir)
+                .cache_size(cache_bytes)
+                .max_journaling_size(JOURNAL_BYTES)
+                .worker_threads(1)
+                .open()
+        };
+        // The library asserts some lengths that it reads from damaged journals.
+        let database = match panic::catch_unwind(open) {
+            Ok(Err(fjall::Error::Locked)) => {
                 return Err(StateError::InUse { path: PathBuf::from(dir) });
             }
-            opened => opened.map_err(failed("open"))?,
+            Ok(opened) => opened.map_err(failed("open it"))?,
+            Err(_) => {
+                let reason = "the journal has impossible contents".to_owned();
+                return Err(Damage::Files { doing: "open it", reason }.into());
+            }
         };
         let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
         let tables = Table::ALL.map(|table| database.keyspace(table.name(), options));
@@ -145,17 +177,23 @@ impl DiskView<'_> {
         decode: impl FnOnce(&[u8]) -> Option<T>,
     ) -> Result<Option<T>, StateError> {
         let value = self.snapshot.get(self.disk.keyspace(table), key);
-        let Some(value) = value.map_err(failed("read a key"))? else { return Ok(None) };
+        let Some(value) = value.map_err(unreadable(table, key))? else { return Ok(None) };
         Ok(Some(table.read(key, &value, decode)?))
     }
 
     pub(super) fn contains(&self, table: Table, key: &[u8]) -> Result<bool, StateError> {
-        self.snapshot.contains_key(self.disk.keyspace(table), key).map_err(failed("read a key"))
+        let found = self.snapshot.contains_key(self.disk.keyspace(table), key);
+        found.map_err(unreadable(table, key))
     }
 
-    /// All entries of a table in key order, the values with their checksums.
-    pub(super) fn entries(&self, table: Table) -> impl Iterator<Item = Result<Entry, StateError>> {
-        self.snapshot.iter(self.disk.keyspace(table)).map(entry)
+    /// The entries of a table in key order, the values with their checksums.
+    pub(super) fn entries(
+        &self,
+        table: Table,
+        range: (Bound<[u8; 1]>, Bound<[u8; 1]>),
+    ) -> impl Iterator<Item = Result<Entry, StateError>> {
+        let entries = self.snapshot.range(self.disk.keyspace(table), range);
+        entries.map(move |guard| entry(guard, table))
     }
 
     /// The value of `key` before the first block after `number` that changed it, if one did.
@@ -171,7 +209,7 @@ impl DiskView<'_> {
         let Some(first) = self.snapshot.range(self.disk.keyspace(history), range).next() else {
             return Ok(None);
         };
-        let (key, value) = entry(first)?;
+        let (key, value) = entry(first, history)?;
         Ok(Some(history.read(&key, &value, decode)?))
     }
 
@@ -200,8 +238,8 @@ impl DiskView<'_> {
     }
 }
 
-fn entry(guard: Guard) -> Result<Entry, StateError> {
-    let (key, value) = guard.into_inner().map_err(failed("read a table"))?;
+fn entry(guard: Guard, table: Table) -> Result<Entry, StateError> {
+    let (key, value) = guard.into_inner().map_err(failed(table.reading()))?;
     Ok((key.to_vec(), value.to_vec()))
 }
 

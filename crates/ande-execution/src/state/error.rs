@@ -140,6 +140,14 @@ pub enum Damage {
         /// What is wrong.
         reason: &'static str,
     },
+    /// The files behind the tables.
+    #[error("its files (noticed while trying to {doing}): {reason}")]
+    Files {
+        /// What was tried.
+        doing: &'static str,
+        /// What the storage library says.
+        reason: String,
+    },
     /// The accounts and slots are not those of the head.
     #[error("the accounts and slots of block {number} have root {found}, expected is {expected}")]
     Root {

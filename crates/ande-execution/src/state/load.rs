@@ -1,20 +1,69 @@
 //! The state in memory out of the tables.
 
+use std::{
+    ops::Bound,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
+
 use alloy_primitives::B256;
+use parking_lot::Mutex;
 
 use super::{
     BlockMeta, Damage, StateError,
     codec::{Table, get_account, get_slot},
-    disk::DiskView,
+    disk::{Disk, DiskView},
     trie::Trie,
     world::{AccountLeaf, Slot, World},
 };
 
 /// Reads all accounts and slots and compares their root with the newest durable block's.
-pub(super) fn load(view: &DiskView<'_>, head: &BlockMeta) -> Result<World, StateError> {
+pub(super) fn load(disk: &Disk, head: &BlockMeta) -> Result<World, StateError> {
+    let next = AtomicUsize::new(0);
+    let parts = Mutex::new([const { None }; 16]);
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(16);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let nibble = next.fetch_add(1, Ordering::Relaxed);
+                    if nibble >= 16 {
+                        return;
+                    }
+                    let part = load_part(&disk.snapshot(), nibble as u8);
+                    parts.lock()[nibble] = Some(part);
+                }
+            });
+        }
+    });
+    let mut worlds = [const { None }; 16];
+    for (world, part) in worlds.iter_mut().zip(parts.into_inner()) {
+        *world = part.transpose()?;
+    }
+    let world = World::join(worlds.map(Option::unwrap_or_default));
+    let found = world.root_of_new();
+    if found == head.state_root {
+        Ok(world)
+    } else {
+        let (number, expected) = (head.number, head.state_root);
+        Err(Damage::Root { number, expected, found }.into())
+    }
+}
+
+/// The accounts whose keys start with this nibble, and their slots.
+fn load_part(view: &DiskView<'_>, nibble: u8) -> Result<World, StateError> {
+    let start = match nibble {
+        0 => Bound::Unbounded,
+        _ => Bound::Included([nibble << 4]),
+    };
+    let end = match nibble {
+        15 => Bound::Unbounded,
+        _ => Bound::Excluded([(nibble + 1) << 4]),
+    };
     let mut world = World::default();
-    let mut slots = view.entries(Table::Storage).map(|entry| slot(entry?)).peekable();
-    for entry in view.entries(Table::Accounts) {
+    let slots = view.entries(Table::Storage, (start, end));
+    let mut slots = slots.map(|entry| slot(entry?)).peekable();
+    for entry in view.entries(Table::Accounts, (start, end)) {
         let (key, value) = entry?;
         let account = Table::Accounts.read(&key, &value, get_account)?;
         let (Ok(hashed), Some(account)) = (B256::try_from(key.as_slice()), account) else {
@@ -33,16 +82,9 @@ pub(super) fn load(view: &DiskView<'_>, head: &BlockMeta) -> Result<World, State
         }
         world.load(hashed, AccountLeaf { account, storage });
     }
-    if let Some(next) = slots.next() {
-        let SlotEntry { account, slot, .. } = next?;
-        return Err(orphan(&account, &slot));
-    }
-    let found = world.root_of_new();
-    if found == head.state_root {
-        Ok(world)
-    } else {
-        let (number, expected) = (head.number, head.state_root);
-        Err(Damage::Root { number, expected, found }.into())
+    match slots.next().transpose()? {
+        Some(SlotEntry { account, slot, .. }) => Err(orphan(&account, &slot)),
+        None => Ok(world),
     }
 }
 

@@ -26,6 +26,8 @@ mod trie_tests;
 mod types;
 mod view;
 mod world;
+#[cfg(test)]
+mod world_tests;
 mod writer;
 
 pub use delta::Prepared;

@@ -394,7 +394,7 @@ fn read_chain(disk: &Disk) -> Result<Chain, StateError> {
             return Err(wrong(Table::Blocks, &key).into());
         }
     }
-    let world = load(&view, &head)?;
+    let world = load(disk, &head)?;
     let recent = VecDeque::from([Recent { meta: head, world }]);
     Ok(Chain { genesis: Some(genesis), recent })
 }

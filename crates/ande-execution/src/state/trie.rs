@@ -112,6 +112,20 @@ impl<V: Leaf> Trie<V> {
         }
     }
 
+    /// One trie of 16: the keys of each part start with the nibble that is its index.
+    pub(super) fn join(mut parts: [Self; 16]) -> Self {
+        let mut filled = parts.iter_mut().filter(|part| !part.is_empty());
+        match (filled.next(), filled.next()) {
+            (None, _) => Self::default(),
+            (Some(only), None) => std::mem::take(only),
+            // Every root is a leaf, or an extension that begins with the nibble.
+            _ => {
+                let children = parts.map(|part| part.root.map(|mut root| below(&mut root, 1)));
+                Self { root: Some(Node::link(Kind::Branch { children })) }
+            }
+        }
+    }
+
     /// The nodes from the root to the key, or to where its path ends: the proof of EIP-1186 that
     /// the key has its value, or none. Nodes shorter than 32 bytes are inside their parents.
     pub(super) fn prove(&self, key: &B256) -> Vec<Bytes> {

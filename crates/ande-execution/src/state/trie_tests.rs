@@ -199,3 +199,29 @@ fn paths_of_full_length_are_built_and_dropped_on_a_small_stack() {
     };
     std::thread::Builder::new().stack_size(256 << 10).spawn(work).unwrap().join().unwrap();
 }
+
+#[test]
+fn parts_are_joined_to_the_trie_of_all() {
+    for seed in 0..200 {
+        let mut random = Random(seed);
+        let mut model = Model::new();
+        let mut parts = [const { None }; 16];
+        let count = random.next(40) as usize;
+        for mut key in random.keys(count) {
+            if seed % 3 == 0 {
+                // All in one part, or in few.
+                key.0[0] &= 0x10;
+            }
+            let value = random.bytes(33);
+            let part = parts[usize::from(key.0[0] >> 4)].get_or_insert_with(Trie::default);
+            part.insert(key, value.clone());
+            model.insert(key, value);
+        }
+        let mut trie = Trie::join(parts.map(Option::unwrap_or_default));
+        assert_eq!(trie.root_of_new(), reference_root(&model), "seed {seed}");
+        while let Some((key, _)) = model.pop_first() {
+            assert!(trie.remove(&key));
+            assert_eq!(trie.root(), reference_root(&model), "seed {seed}");
+        }
+    }
+}

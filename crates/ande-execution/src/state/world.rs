@@ -71,6 +71,11 @@ impl World {
         self.accounts.insert(key, leaf);
     }
 
+    /// One state of 16: the hashed keys of each part start with the nibble that is its index.
+    pub(super) fn join(parts: [Self; 16]) -> Self {
+        Self { accounts: Trie::join(parts.map(|part| part.accounts)) }
+    }
+
     /// Makes the changes of a block; returns what is different after them, by hashed keys.
     pub(super) fn change(
         &mut self,
