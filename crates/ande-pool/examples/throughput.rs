@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use alloy_consensus::{EthereumTxEnvelope, SignableTransaction, TxEip1559, TxEip4844};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, keccak256};
-use ande_pool::{Pool, PoolLimits, PooledTransaction, UnknownNonces};
+use ande_pool::{BlockRoom, Pool, PoolLimits, PooledTransaction, UnknownAccounts};
 use ande_primitives::ValidatorKey;
 
 const CHAIN_ID: u64 = 6_174;
@@ -53,24 +56,24 @@ fn main() {
     let hashes: Vec<B256> = txs.iter().map(PooledTransaction::hash).collect();
     let again = txs.clone();
 
-    let mut pool = Pool::new(PoolLimits::default(), Arc::new(UnknownNonces));
+    let mut pool = Pool::new(PoolLimits::default(), Arc::new(UnknownAccounts));
     timed("insert into a filling pool", count, || {
-        txs.into_iter().for_each(|tx| drop(pool.insert(tx).unwrap()));
+        txs.into_iter().for_each(|tx| drop(pool.insert(tx, Duration::ZERO).unwrap()));
     });
     timed("insert duplicates", count, || {
-        again.iter().for_each(|tx| drop(pool.insert(tx.clone()).unwrap()));
+        again.iter().for_each(|tx| drop(pool.insert(tx.clone(), Duration::ZERO).unwrap()));
     });
     assert_eq!(pool.len(), count);
     let best = timed("choose 1,000 of a full pool (per transaction)", 1_000, || {
-        pool.best(1_000, usize::MAX)
+        pool.best(BlockRoom::of(1_000))
     });
     let chosen: Vec<B256> = best.iter().map(|tx| tx.hash()).collect();
     timed("remove a block", chosen.len(), || pool.remove_included(&chosen));
     timed("remove the rest", count - chosen.len(), || pool.remove_included(&hashes));
 
     let limits = PoolLimits { max_transactions: count / 2, ..PoolLimits::default() };
-    let mut small = Pool::new(limits, Arc::new(UnknownNonces));
+    let mut small = Pool::new(limits, Arc::new(UnknownAccounts));
     timed("insert into a pool that is full half of the time", count, || {
-        again.into_iter().filter(|tx| small.insert(tx.clone()).is_ok()).count()
+        again.into_iter().filter(|tx| small.insert(tx.clone(), Duration::ZERO).is_ok()).count()
     });
 }

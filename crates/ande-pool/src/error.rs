@@ -1,5 +1,9 @@
 //! Why a transaction is not taken.
 
+use alloy_primitives::{Address, U256};
+
+use crate::AccountError;
+
 /// A refused transaction. Where geth has a message for the case it is geth's, because clients
 /// match on them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -98,6 +102,34 @@ pub enum PoolError {
         /// Nonce of the transaction.
         nonce: u64,
     },
+    /// The sender cannot pay for it and for its transactions before it.
+    #[error(
+        "insufficient funds for gas * price + value: balance {balance}, queued cost {queued}, tx cost {cost}, overshot {}",
+        queued.saturating_add(*cost).saturating_sub(*balance)
+    )]
+    InsufficientFunds {
+        /// Wei that the sender owns.
+        balance: U256,
+        /// Wei that the sender's transactions with lower nonces cost at most.
+        queued: U256,
+        /// Wei that this one costs at most.
+        cost: U256,
+    },
+    /// The fee does not cover the base fee of the next block.
+    #[error(
+        "max fee per gas less than block base fee: address {sender}, maxFeePerGas: {max_fee}, baseFee: {base_fee}"
+    )]
+    FeeBelowBaseFee {
+        /// Account that signed.
+        sender: Address,
+        /// Fee per gas in wei.
+        max_fee: u128,
+        /// Base fee of the next block in wei per gas.
+        base_fee: u128,
+    },
+    /// The sender's account cannot be read.
+    #[error("the state cannot be read: {0}")]
+    State(#[from] AccountError),
     /// Same sender and nonce as a pooled transaction without enough more fee.
     #[error("replacement transaction underpriced")]
     ReplacementUnderpriced,
@@ -113,10 +145,55 @@ pub enum PoolError {
 }
 
 impl PoolError {
+    /// A short name of the rule, for counting refusals.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Empty | Self::Malformed(_) => "malformed",
+            Self::Oversized { .. } | Self::InitCodeSize { .. } => "oversized",
+            Self::Blob | Self::SetCode | Self::UnknownType(_) => "type",
+            Self::ChainId { .. } | Self::Unprotected => "chain_id",
+            Self::InvalidSender => "signature",
+            Self::TipAboveMaxFee { .. } | Self::Underpriced { .. } => "underpriced",
+            Self::FeeBelowBaseFee { .. } => "base_fee",
+            Self::NonceMax | Self::NonceTooLow { .. } => "nonce",
+            Self::IntrinsicGas { .. } | Self::BlockGasLimit { .. } => "gas",
+            Self::InsufficientFunds { .. } => "funds",
+            Self::ReplacementUnderpriced => "replacement",
+            Self::AccountLimit { .. } => "account_limit",
+            Self::Full => "full",
+            Self::State(_) => "state",
+        }
+    }
+
+    /// Whether these bytes are wrong in themselves: no honest node passes them on.
+    #[must_use]
+    pub const fn is_malformed(&self) -> bool {
+        matches!(
+            self,
+            Self::Empty
+                | Self::Malformed(_)
+                | Self::Oversized { .. }
+                | Self::InitCodeSize { .. }
+                | Self::Blob
+                | Self::SetCode
+                | Self::UnknownType(_)
+                | Self::ChainId { .. }
+                | Self::Unprotected
+                | Self::InvalidSender
+                | Self::TipAboveMaxFee { .. }
+                | Self::NonceMax
+                | Self::IntrinsicGas { .. }
+        )
+    }
+
     /// Whether the same bytes may be taken later or elsewhere: the pool is at a limit, the
     /// transaction itself is well.
     #[must_use]
     pub const fn is_temporary(&self) -> bool {
-        matches!(self, Self::Full | Self::AccountLimit { .. } | Self::Underpriced { .. })
+        matches!(
+            self,
+            Self::Full | Self::AccountLimit { .. } | Self::Underpriced { .. } | Self::State(_)
+        )
     }
 }

@@ -1,5 +1,7 @@
 //! Limits of a pool.
 
+use std::time::Duration;
+
 /// Upper limits, each enforced on every insertion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolLimits {
@@ -7,8 +9,13 @@ pub struct PoolLimits {
     pub max_transactions: usize,
     /// Their size in bytes.
     pub max_bytes: usize,
-    /// Transactions of one sender.
+    /// Executable transactions of one sender. More can only come by the closing of a gap.
     pub max_per_sender: usize,
+    /// Transactions of one sender that cannot be executed yet.
+    pub max_queued_per_sender: usize,
+    /// Executable transactions of one sender that in a full pool leave after everybody's further
+    /// ones, and for which these make room whatever they pay.
+    pub guaranteed_per_sender: usize,
     /// Gas of a block: no transaction may ask for more.
     pub block_gas_limit: u64,
     /// Lowest tip per gas in wei.
@@ -18,6 +25,9 @@ pub struct PoolLimits {
     /// Filling in percent from which transactions that wait for an earlier nonce are refused, so
     /// that transactions that nobody can include do not fill the pool.
     pub gapped_until_percent: u8,
+    /// Longest stay of a transaction that no block can take: one that waits for an earlier nonce,
+    /// for funds or for a lower base fee.
+    pub lifetime: Duration,
 }
 
 impl Default for PoolLimits {
@@ -26,10 +36,13 @@ impl Default for PoolLimits {
             max_transactions: 20_000,
             max_bytes: 64 << 20,
             max_per_sender: 64,
+            max_queued_per_sender: 64,
+            guaranteed_per_sender: 16,
             block_gas_limit: 30_000_000,
             min_tip: 0,
             price_bump_percent: 10,
             gapped_until_percent: 90,
+            lifetime: Duration::from_secs(3 * 60 * 60),
         }
     }
 }

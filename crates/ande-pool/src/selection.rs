@@ -1,116 +1,92 @@
 //! Which transactions go into the next block.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap, btree_map},
-    sync::Arc,
-};
+use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
 
-use alloy_primitives::Address;
+use crate::{Pool, PooledTransaction, queue::Entry};
 
-use crate::{Pool, PoolStatus, PooledTransaction, pool::Entry};
+/// Room of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockRoom {
+    /// Transactions.
+    pub transactions: usize,
+    /// Their size in bytes.
+    pub bytes: usize,
+    /// Gas, of which every transaction is counted with what it uses at least: how much it really
+    /// uses is for the execution to say.
+    pub gas: u64,
+}
+
+impl BlockRoom {
+    /// No limit but the number of transactions.
+    #[must_use]
+    pub const fn of(transactions: usize) -> Self {
+        Self { transactions, bytes: usize::MAX, gas: u64::MAX }
+    }
+}
 
 impl Pool {
     /// The transactions for a block: of each sender in nonce order, between senders by falling
-    /// tip, of equal tips the earlier arrival first. At most `max_transactions` with at most
-    /// `max_bytes` together; a sender whose next transaction does not fit waits for the next
-    /// block, the others go on.
+    /// tip, of equal tips the earlier arrival first. A sender whose next transaction does not fit
+    /// waits for the next block, the others go on.
     #[must_use]
-    pub fn best(&self, max_transactions: usize, max_bytes: usize) -> Vec<Arc<PooledTransaction>> {
-        let mut heads: BinaryHeap<Head<'_>> = self
+    pub fn best(&self, mut room: BlockRoom) -> Vec<Arc<PooledTransaction>> {
+        let mut heads: BinaryHeap<Head<'_, _>> = self
             .by_sender
-            .iter()
-            .filter_map(|(sender, queue)| Head::next(self.ready(*sender, queue), self.base_fee()))
+            .values()
+            .filter_map(|queue| Head::next(queue.run(), self.base_fee()))
             .collect();
-        let mut room = max_bytes;
-        let mut best = Vec::with_capacity(max_transactions.min(self.len()));
-        while best.len() < max_transactions
+        let mut best = Vec::with_capacity(room.transactions.min(self.len()));
+        while best.len() < room.transactions
             && let Some(head) = heads.pop()
         {
-            let size = head.entry.tx.size();
-            if size > room {
+            let (bytes, gas) = (head.entry.tx.size(), head.entry.tx.intrinsic_gas());
+            if bytes > room.bytes || gas > room.gas {
                 continue;
             }
-            room -= size;
+            (room.bytes, room.gas) = (room.bytes - bytes, room.gas - gas);
             best.push(Arc::clone(&head.entry.tx));
             heads.extend(Head::next(head.rest, self.base_fee()));
         }
         best
     }
-
-    /// Size of the pool, by what could be in the next block.
-    #[must_use]
-    pub fn status(&self) -> PoolStatus {
-        let pending =
-            self.by_sender.iter().map(|(sender, queue)| self.ready(*sender, queue).count()).sum();
-        PoolStatus { pending, queued: self.len() - pending, bytes: self.bytes() }
-    }
-
-    /// Transactions of a sender that can follow each other from the chain's next nonce on.
-    fn ready<'a>(&self, sender: Address, queue: &'a BTreeMap<u64, Entry>) -> Ready<'a> {
-        let next = self.next_nonce(sender);
-        Ready { queue: queue.range(next.unwrap_or(0)..), next }
-    }
-}
-
-/// The executable run of one sender.
-struct Ready<'a> {
-    queue: btree_map::Range<'a, u64, Entry>,
-    /// Nonce that is due; none when any will do.
-    next: Option<u64>,
-}
-
-impl<'a> Iterator for Ready<'a> {
-    type Item = &'a Entry;
-
-    fn next(&mut self) -> Option<&'a Entry> {
-        let (nonce, entry) = self.queue.next()?;
-        if let Some(next) = &mut self.next {
-            if nonce != next {
-                // A gap ends the run, also for whoever asks again.
-                self.queue = btree_map::Range::default();
-                return None;
-            }
-            *next = next.saturating_add(1);
-        }
-        Some(entry)
-    }
 }
 
 /// First transaction of a sender that is not chosen yet.
-struct Head<'a> {
+struct Head<'a, I> {
     tip: u128,
     entry: &'a Entry,
-    rest: Ready<'a>,
+    rest: I,
 }
 
-impl<'a> Head<'a> {
-    fn next(mut ready: Ready<'a>, base_fee: u128) -> Option<Self> {
-        let entry = ready.next()?;
+impl<'a, I: Iterator<Item = &'a Entry>> Head<'a, I> {
+    fn next(mut run: I, base_fee: u128) -> Option<Self> {
+        let entry = run.next()?;
         let tip = entry.tx.effective_tip(base_fee)?;
-        Some(Self { tip, entry, rest: ready })
+        Some(Self { tip, entry, rest: run })
     }
+}
 
+impl<I> Head<'_, I> {
     const fn key(&self) -> (u128, Reverse<u64>) {
         (self.tip, Reverse(self.entry.arrival))
     }
 }
 
-impl PartialEq for Head<'_> {
+impl<I> PartialEq for Head<'_, I> {
     fn eq(&self, other: &Self) -> bool {
         self.key() == other.key()
     }
 }
 
-impl Eq for Head<'_> {}
+impl<I> Eq for Head<'_, I> {}
 
-impl PartialOrd for Head<'_> {
+impl<I> PartialOrd for Head<'_, I> {
     fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Head<'_> {
+impl<I> Ord for Head<'_, I> {
     fn cmp(&self, other: &Self) -> core::cmp::Ordering {
         self.key().cmp(&other.key())
     }

@@ -4,10 +4,10 @@ use alloy_consensus::{
     EthereumTxEnvelope, Transaction as _, TxEip4844, transaction::SignerRecoverable as _,
 };
 use alloy_eips::eip2718::{Decodable2718 as _, Encodable2718 as _};
-use alloy_primitives::{Address, B256, Bytes, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use ande_primitives::MAX_TRANSACTION_BYTES;
 
-use crate::{PoolError, intrinsic::intrinsic_gas};
+use crate::{PoolError, Rank, intrinsic::intrinsic_gas};
 
 const TYPE_BLOB: u8 = 3;
 const TYPE_SET_CODE: u8 = 4;
@@ -20,11 +20,41 @@ const RLP_LIST: u8 = 0xc0;
 pub struct PooledTransaction {
     raw: Bytes,
     hash: B256,
-    sender: Address,
-    nonce: u64,
+    summary: TransactionSummary,
     gas_limit: u64,
-    max_fee_per_gas: u128,
-    max_priority_fee_per_gas: u128,
+    intrinsic_gas: u64,
+    cost: U256,
+}
+
+/// What is worth remembering of a transaction whose bytes are elsewhere: who signed it, which took
+/// a signature recovery to know, and what its place in a block depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransactionSummary {
+    /// Account that signed.
+    pub sender: Address,
+    /// Position among the sender's transactions.
+    pub nonce: u64,
+    /// Most wei per gas; the gas price of types 0 and 1.
+    pub max_fee_per_gas: u128,
+    /// Most wei per gas for the proposer; the gas price of types 0 and 1.
+    pub max_priority_fee_per_gas: u128,
+}
+
+impl TransactionSummary {
+    /// Wei per gas for the proposer at a base fee; none when the fee does not cover the base fee.
+    #[must_use]
+    pub fn effective_tip(&self, base_fee: u128) -> Option<u128> {
+        let above_base = self.max_fee_per_gas.checked_sub(base_fee)?;
+        Some(above_base.min(self.max_priority_fee_per_gas))
+    }
+
+    /// What the transaction's place in a block with this base fee is judged by; none when the fee
+    /// does not cover the base fee.
+    #[must_use]
+    pub fn rank(&self, hash: B256, base_fee: u128) -> Option<Rank> {
+        let tip = self.effective_tip(base_fee)?;
+        Some(Rank { sender: self.sender, nonce: self.nonce, tip, hash })
+    }
 }
 
 impl PooledTransaction {
@@ -62,11 +92,16 @@ impl PooledTransaction {
         Ok(Self {
             hash: keccak256(&raw),
             raw,
-            sender,
-            nonce: tx.nonce(),
+            summary: TransactionSummary {
+                sender,
+                nonce: tx.nonce(),
+                max_fee_per_gas,
+                max_priority_fee_per_gas,
+            },
             gas_limit: gas,
-            max_fee_per_gas,
-            max_priority_fee_per_gas,
+            intrinsic_gas: needed,
+            // A 64-bit and a 128-bit number: only the sum can overflow.
+            cost: (U256::from(gas) * U256::from(max_fee_per_gas)).saturating_add(tx.value()),
         })
     }
 
@@ -85,13 +120,13 @@ impl PooledTransaction {
     /// Account that signed.
     #[must_use]
     pub const fn sender(&self) -> Address {
-        self.sender
+        self.summary.sender
     }
 
     /// Position among the sender's transactions.
     #[must_use]
     pub const fn nonce(&self) -> u64 {
-        self.nonce
+        self.summary.nonce
     }
 
     /// Most gas it may use.
@@ -103,20 +138,37 @@ impl PooledTransaction {
     /// Most wei per gas; the gas price of types 0 and 1.
     #[must_use]
     pub const fn max_fee_per_gas(&self) -> u128 {
-        self.max_fee_per_gas
+        self.summary.max_fee_per_gas
     }
 
     /// Most wei per gas for the proposer; the gas price of types 0 and 1.
     #[must_use]
     pub const fn max_priority_fee_per_gas(&self) -> u128 {
-        self.max_priority_fee_per_gas
+        self.summary.max_priority_fee_per_gas
     }
 
     /// Wei per gas for the proposer at a base fee; none when the fee does not cover the base fee.
     #[must_use]
     pub fn effective_tip(&self, base_fee: u128) -> Option<u128> {
-        let above_base = self.max_fee_per_gas.checked_sub(base_fee)?;
-        Some(above_base.min(self.max_priority_fee_per_gas))
+        self.summary.effective_tip(base_fee)
+    }
+
+    /// Sender, nonce and prices.
+    #[must_use]
+    pub const fn summary(&self) -> TransactionSummary {
+        self.summary
+    }
+
+    /// Gas that it uses at least.
+    #[must_use]
+    pub const fn intrinsic_gas(&self) -> u64 {
+        self.intrinsic_gas
+    }
+
+    /// Most wei that it can take from its sender: gas limit times fee, plus value.
+    #[must_use]
+    pub const fn cost(&self) -> U256 {
+        self.cost
     }
 
     /// Size in bytes.

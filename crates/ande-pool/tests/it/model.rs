@@ -3,10 +3,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use alloy_primitives::{Address, B256};
-use ande_pool::{InsertKind, Inserted, Pool, PoolError, PoolLimits, PooledTransaction};
+use ande_pool::{BlockRoom, InsertKind, Inserted, Pool, PoolError, PoolLimits, PooledTransaction};
 use proptest::{collection::vec, prelude::*, sample::Index};
 
-use crate::transactions::{Spec, pool};
+use crate::transactions::{Spec, insert, pool};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -18,7 +18,7 @@ enum Step {
 fn spec() -> impl Strategy<Value = Spec> {
     let input = prop_oneof![5 => Just(0usize), 1 => 1usize..400];
     (0u8..6, 0u64..6, 0u128..12, 0u128..30, input).prop_map(|(sender, nonce, tip, above, input)| {
-        Spec { sender, nonce, tip, fee: tip + above, input }
+        Spec { sender, nonce, tip, fee: tip + above, input, value: 1 }
     })
 }
 
@@ -181,7 +181,11 @@ fn compare(pool: &Pool, model: &Model, limits: &PoolLimits) {
         assert!(model.of(tx.sender()).count() <= limits.max_per_sender);
     }
     for (count, bytes) in [(usize::MAX, usize::MAX), (3, usize::MAX), (usize::MAX, 600), (4, 700)] {
-        let best: Vec<B256> = pool.best(count, bytes).iter().map(|tx| tx.hash()).collect();
+        let best: Vec<B256> = pool
+            .best(BlockRoom { bytes, ..BlockRoom::of(count) })
+            .iter()
+            .map(|tx| tx.hash())
+            .collect();
         assert_eq!(best, model.best(count, bytes));
     }
 }
@@ -197,12 +201,12 @@ proptest! {
             match step {
                 Step::Insert(spec) => {
                     let tx = spec.signed();
-                    let result = pool.insert(tx.clone());
+                    let result = insert(&mut pool, tx.clone());
                     model.insert(&tx, &result, &limits);
                 }
                 Step::Again(index) if !model.0.is_empty() => {
                     let tx = PooledTransaction::clone(&model.0[index.index(model.0.len())]);
-                    let result = pool.insert(tx.clone());
+                    let result = insert(&mut pool, tx.clone());
                     model.insert(&tx, &result, &limits);
                 }
                 Step::Include(indices) if !model.0.is_empty() => {

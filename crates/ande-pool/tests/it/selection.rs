@@ -1,18 +1,18 @@
 //! Order of a block.
 
-use ande_pool::{Pool, PoolLimits};
+use ande_pool::{BlockRoom, Pool, PoolLimits};
 
-use crate::transactions::{Spec, pool};
+use crate::transactions::{Spec, insert, pool};
 
 fn filled(specs: &[Spec]) -> Pool {
     let mut pool = pool(PoolLimits::default());
-    specs.iter().for_each(|spec| drop(pool.insert(spec.signed()).unwrap()));
+    specs.iter().for_each(|spec| drop(insert(&mut pool, spec.signed()).unwrap()));
     pool
 }
 
 /// (sender, nonce) of the chosen ones.
 fn chosen(pool: &Pool, max_transactions: usize, max_bytes: usize) -> Vec<(u8, u64)> {
-    pool.best(max_transactions, max_bytes)
+    pool.best(BlockRoom { bytes: max_bytes, ..BlockRoom::of(max_transactions) })
         .iter()
         .map(|tx| {
             let sender =
@@ -60,19 +60,26 @@ fn counts_and_bytes_are_bounded() {
 #[test]
 fn choosing_does_not_change_the_pool() {
     let pool = filled(&[Spec::new(0, 0, 1), Spec::new(1, 0, 3)]);
-    assert_eq!(pool.best(ALL, ALL), pool.best(ALL, ALL));
+    assert_eq!(pool.best(BlockRoom::of(ALL)), pool.best(BlockRoom::of(ALL)));
     assert_eq!(pool.len(), 2);
 }
 
 #[test]
 fn fees_below_the_base_fee_wait_and_lower_tips_count() {
     let spec = |sender, tip, fee| Spec { tip, fee, ..Spec::new(sender, 0, 0) };
-    let mut pool = filled(&[spec(0, 50, 60), spec(1, 10, 1_000), spec(2, 1, 5)]);
+    let (mut pool, state) = crate::state::pool(PoolLimits::default());
+    for spec in [spec(0, 50, 60), spec(1, 10, 1_000), spec(2, 1, 5)] {
+        insert(&mut pool, spec.signed()).unwrap();
+    }
+    let set_base_fee = |pool: &mut Pool, base_fee| {
+        state.set_base_fee(base_fee);
+        pool.update_base_fee();
+    };
     assert_eq!(chosen(&pool, ALL, ALL), [(0, 0), (1, 0), (2, 0)]);
     // Of the first only 5 are left above the base fee, and the third does not cover it.
-    pool.set_base_fee(55);
+    set_base_fee(&mut pool, 55);
     assert_eq!(chosen(&pool, ALL, ALL), [(1, 0), (0, 0)]);
     assert_eq!(pool.len(), 3);
-    pool.set_base_fee(0);
+    set_base_fee(&mut pool, 0);
     assert_eq!(chosen(&pool, ALL, ALL).len(), 3);
 }

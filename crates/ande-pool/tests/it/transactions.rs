@@ -1,13 +1,13 @@
 //! Signed transactions for tests.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use alloy_consensus::{
     EthereumTxEnvelope, SignableTransaction, TxEip1559, TxEip2930, TxEip4844, TxLegacy,
 };
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, Bytes, Signature, TxKind, U256, keccak256};
-use ande_pool::{Pool, PoolLimits, PooledTransaction, UnknownNonces};
+use ande_pool::{Inserted, Pool, PoolError, PoolLimits, PooledTransaction, UnknownAccounts};
 use ande_primitives::ValidatorKey;
 
 pub const CHAIN_ID: u64 = 6_174;
@@ -79,12 +79,13 @@ pub struct Spec {
     pub fee: u128,
     /// Bytes of input.
     pub input: usize,
+    pub value: u128,
 }
 
 impl Spec {
     /// A small transaction whose fee is far above its tip.
     pub const fn new(sender: u8, nonce: u64, tip: u128) -> Self {
-        Self { sender, nonce, tip, fee: tip.saturating_add(1_000_000), input: 0 }
+        Self { sender, nonce, tip, fee: tip.saturating_add(1_000_000), input: 0, value: 1 }
     }
 
     pub fn signed(&self) -> PooledTransaction {
@@ -92,6 +93,7 @@ impl Spec {
             nonce: self.nonce,
             max_priority_fee_per_gas: self.tip,
             max_fee_per_gas: self.fee,
+            value: U256::from(self.value),
             gas_limit: 21_000 + 16 * self.input as u64,
             input: vec![1; self.input].into(),
             ..dynamic()
@@ -101,5 +103,10 @@ impl Spec {
 }
 
 pub fn pool(limits: PoolLimits) -> Pool {
-    Pool::new(limits, Arc::new(UnknownNonces))
+    Pool::new(limits, Arc::new(UnknownAccounts))
+}
+
+/// Inserts at the beginning of time.
+pub fn insert(pool: &mut Pool, tx: PooledTransaction) -> Result<Inserted, PoolError> {
+    pool.insert(tx, Duration::ZERO)
 }
