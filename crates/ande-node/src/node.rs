@@ -8,11 +8,12 @@ use ande_consensus_bft::{BftConfig, BftEngine, EnginePeer};
 use ande_execution::{Executor, NoneExecutor, NoneGenesis};
 use ande_l1::{L1Config, L1Reader, TxConfig, TxManager};
 use ande_peer::{Hello, PeerAuth, PeerClient, PeerTimeouts};
-use ande_pool::{Pool, PoolLimits, UnknownNonces};
+use ande_pool::{Pool, PoolLimits, UnknownAccounts};
 use ande_primitives::{Domain, Height, MAX_COMMITTEE, NodeKey, ValidatorKey};
 use ande_rpc::{NodeInfo, RpcLimits, RpcServices};
 use ande_sequencer::{
-    Chain, ChainParts, Gossip, Ingress, PeerDirectory, SequencerConfig, StoreIndex, TransactionPool,
+    Chain, ChainParts, Gossip, Ingress, PeerDirectory, SenderCache, SequencerConfig, StoreIndex,
+    TransactionPool,
 };
 use ande_store::{ChainIdentity, GuardedSigner, Store};
 use ande_telemetry::{LogConfig, Metrics, init_tracing};
@@ -180,9 +181,11 @@ async fn assemble(
     };
     let pool = Arc::new(
         TransactionPool::open(
-            Pool::new(limits, Arc::new(UnknownNonces)),
+            Pool::new(limits, Arc::new(UnknownAccounts)),
             store.clone(),
             &sequencer,
+            Arc::new(SenderCache::new()),
+            metrics.clone(),
         )
         .await?,
     );

@@ -23,6 +23,7 @@ use crate::{
 pub struct Pool {
     limits: PoolLimits,
     pub(crate) accounts: Arc<dyn AccountSource>,
+    knows_accounts: bool,
     pub(crate) base_fee: u128,
     bytes: usize,
     arrivals: u64,
@@ -82,6 +83,7 @@ impl Pool {
     #[must_use]
     pub fn new(limits: PoolLimits, accounts: Arc<dyn AccountSource>) -> Self {
         Self {
+            knows_accounts: !matches!(accounts.account(Address::ZERO), Ok(None)),
             base_fee: accounts.next_base_fee(),
             limits,
             accounts,
@@ -100,6 +102,12 @@ impl Pool {
     #[must_use]
     pub const fn limits(&self) -> &PoolLimits {
         &self.limits
+    }
+
+    /// Whether the chain executes, so that it knows accounts.
+    #[must_use]
+    pub const fn knows_accounts(&self) -> bool {
+        self.knows_accounts
     }
 
     /// Base fee of the next block in wei per gas.
@@ -156,6 +164,16 @@ impl Pool {
     #[must_use]
     pub fn contains(&self, hash: &B256) -> bool {
         self.by_hash.contains_key(hash)
+    }
+
+    /// Whether a pooled transaction can be executed once those before it are, whatever the base
+    /// fee.
+    #[must_use]
+    pub fn is_executable(&self, hash: &B256) -> bool {
+        self.by_hash.get(hash).is_some_and(|entry| {
+            let queue = self.by_sender.get(&entry.tx.sender());
+            queue.is_some_and(|queue| queue.is_executable(entry.tx.nonce()))
+        })
     }
 
     /// All pooled transactions, in no order.

@@ -1,17 +1,18 @@
 //! The chain: builds, validates and commits blocks for whatever engine orders them.
 
 use std::{
+    collections::HashSet,
     ops::RangeInclusive,
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use alloy_primitives::{Address, B256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, keccak256};
 use alloy_rlp::Encodable as _;
 use ande_consensus::{
     AppError, Application, Candidate, Evidence, Parent, StartHeight, Turn, Verdict,
 };
-use ande_execution::{Attributes, Executor, Payload, PayloadStatus, Recovery};
+use ande_execution::{Attributes, Executor, Payload, PayloadError, PayloadStatus, Recovery};
 use ande_l1::L1View;
 use ande_primitives::{Block, Commit, Domain, EpochSet, Header, Height};
 use ande_store::Store;
@@ -19,12 +20,16 @@ use ande_telemetry::Metrics;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::watch;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::{
-    SequencerConfig, SequencerError, TransactionPool,
+    Ordering, SequencerConfig, SequencerError, TransactionPool,
+    ordering::{judge_order, reorder},
     rules::{ForcedPosition, HeaderFault, check_header},
 };
+
+/// Blocks built for one turn before it gets an empty one.
+const MAX_PROPOSALS: usize = 3;
 
 /// What the chain is made of.
 #[derive(Clone)]
@@ -127,6 +132,7 @@ impl Chain {
                 head.number, head.hash, tip.parent.height, tip.execution_hash
             )));
         }
+        parts.pool.caught_up();
         info!(height = tip.parent.height.0, hash = %tip.parent.hash, "chain opened");
         Ok(Self { parts, tip: Mutex::new(tip) })
     }
@@ -177,11 +183,17 @@ impl Chain {
                 config.max_block_bytes
             )));
         }
-        self.parts
+        let transactions = self
+            .parts
             .pool
             .check_transactions(&candidate.block.transactions)
             .await
             .map_err(Verdict::Invalid)?;
+        if config.ordering == Ordering::TipDescending {
+            let base_fee = base_fee(&Payload::of_block(&candidate.block))
+                .map_err(|error| Verdict::Invalid(error.to_string()))?;
+            judge_order(&transactions, base_fee).map_err(Verdict::Invalid)?;
+        }
         self.execute(&tip, &candidate.block).await?;
         self.parts
             .store
@@ -196,18 +208,12 @@ impl Chain {
             return Err(AppError::Unavailable(format!("the tip moved to {}", tip.parent.height)));
         }
         let config = &self.parts.config;
-        let chosen = self.parts.pool.best(config.max_block_transactions, config.max_block_bytes);
         let timestamp_ms = now_ms().max(tip.parent.timestamp_ms);
         let attributes = attributes(&tip, timestamp_ms, self.parts.signer);
-        let payload = self
-            .parts
-            .executor
-            .propose(attributes, chosen.clone())
-            .await
-            .map_err(|error| AppError::Unavailable(chain_of(&error)))?;
-        if payload.transactions.len() < chosen.len() {
-            self.drop_included(&chosen).await?;
-        }
+        let payload = match config.ordering {
+            Ordering::Arrival => self.propose_by_arrival(attributes).await?,
+            Ordering::TipDescending => self.propose_by_tip(attributes).await?,
+        };
         let header = Header {
             l2_chain_id: config.l2_chain_id,
             era: turn.start.set.era,
@@ -224,9 +230,57 @@ impl Chain {
         Ok(Block { header, execution: payload.header, transactions: payload.transactions })
     }
 
+    async fn propose(
+        &self,
+        attributes: Attributes,
+        transactions: Vec<Bytes>,
+    ) -> Result<Payload, AppError> {
+        let proposed = self.parts.executor.propose(attributes, transactions).await;
+        proposed.map_err(|error| AppError::Unavailable(chain_of(&error)))
+    }
+
+    async fn propose_by_arrival(&self, attributes: Attributes) -> Result<Payload, AppError> {
+        let chosen = self.parts.pool.next_block();
+        let payload = self.propose(attributes, chosen.clone()).await?;
+        if payload.transactions.len() < chosen.len() {
+            self.drop_included(&chosen).await?;
+        }
+        Ok(payload)
+    }
+
+    /// Builds a block whose order every validator accepts. Where the execution leaves out the first
+    /// ones of a sender and not the rest, what remains has another order and is built again.
+    async fn propose_by_tip(&self, attributes: Attributes) -> Result<Payload, AppError> {
+        let pool = &self.parts.pool;
+        let mut chosen = pool.next_block();
+        for _ in 0..MAX_PROPOSALS {
+            let payload = self.propose(attributes, chosen.clone()).await?;
+            let header =
+                payload.decode_header().map_err(|error| AppError::Unavailable(chain_of(&error)))?;
+            if payload.transactions.len() < chosen.len() {
+                let included: HashSet<&Bytes> = payload.transactions.iter().collect();
+                let left_out: Vec<B256> =
+                    chosen.iter().filter(|raw| !included.contains(raw)).map(keccak256).collect();
+                pool.left_out(&left_out, header.gas_limit.saturating_sub(header.gas_used));
+            }
+            let base_fee = u128::from(header.base_fee_per_gas.unwrap_or_default());
+            let included = pool
+                .check_transactions(&payload.transactions)
+                .await
+                .map_err(AppError::Unavailable)?;
+            match judge_order(&included, base_fee) {
+                Ok(()) => return Ok(payload),
+                Err(reason) => debug!(reason, "building the block again in its order"),
+            }
+            chosen = reorder(&included, payload.transactions, base_fee);
+        }
+        warn!("no order of the pooled transactions holds; the block is empty");
+        self.propose(attributes, Vec::new()).await
+    }
+
     /// Takes transactions that are already in the chain out of the pool: they came back by gossip
     /// after their block was committed.
-    async fn drop_included(&self, chosen: &[alloy_primitives::Bytes]) -> Result<(), AppError> {
+    async fn drop_included(&self, chosen: &[Bytes]) -> Result<(), AppError> {
         let hashes: Vec<B256> = chosen.iter().map(keccak256).collect();
         let included = self
             .parts
@@ -343,6 +397,9 @@ impl Application for Chain {
                 tip.parent.hash
             )));
         }
+        // Before the execution, which then finds the senders.
+        let transactions =
+            self.parts.pool.look_up(&commit.block.transactions).await.map_err(AppError::Fatal)?;
         self.execute(&tip, &commit.block).await.map_err(|verdict| {
             AppError::Fatal(format!(
                 "block {} is certified but does not execute here: {verdict:?}",
@@ -357,7 +414,7 @@ impl Application for Chain {
             .map_err(|error| AppError::Fatal(chain_of(&error)))?;
         let next = Tip::of(header);
         *self.tip.lock() = next;
-        self.parts.pool.remove_committed(&commit.block.transactions);
+        self.parts.pool.committed(&transactions);
         self.observe(&tip, &commit);
         Ok(())
     }
@@ -463,6 +520,11 @@ fn attributes(tip: &Tip, timestamp_ms: u64, proposer: Address) -> Attributes {
         parent_execution_hash: tip.execution_hash,
         parent_consensus_hash: tip.parent.hash,
     }
+}
+
+/// Base fee in a payload's header, in wei per gas.
+fn base_fee(payload: &Payload) -> Result<u128, PayloadError> {
+    Ok(u128::from(payload.decode_header()?.base_fee_per_gas.unwrap_or_default()))
 }
 
 fn now_ms() -> u64 {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::Ordering;
 use ande_primitives::{MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS};
 
 /// How this node builds and judges blocks.
@@ -16,6 +17,8 @@ pub struct SequencerConfig {
     /// Most bytes of RLP-encoded transactions in a block. A larger proposal is invalid, so it must
     /// be equal on all validators: a block that no batch can hold could never be settled.
     pub max_block_bytes: usize,
+    /// Order inside blocks; must be equal on all validators.
+    pub ordering: Ordering,
     /// How far ahead of the local clock a proposal's timestamp may be before this node abstains.
     pub clock_tolerance: Duration,
 }
@@ -29,6 +32,7 @@ impl SequencerConfig {
             heartbeat: Duration::from_secs(10),
             max_block_transactions: MAX_BLOCK_TRANSACTIONS,
             max_block_bytes: MAX_BLOCK_BYTES / 2,
+            ordering: Ordering::Arrival,
             clock_tolerance: Duration::from_secs(5),
         }
     }

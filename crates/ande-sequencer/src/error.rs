@@ -12,6 +12,9 @@ pub enum SequencerError {
     /// The executor.
     #[error("opening the chain failed in the executor")]
     Execution(#[from] ExecutionError),
+    /// The threads that recover signatures cannot be started.
+    #[error("starting the threads that recover signatures: {0}")]
+    Threads(String),
     /// Database and executor contradict each other.
     #[error("{0}")]
     Inconsistent(String),

@@ -1,14 +1,24 @@
 //! Where transactions enter: admission, journal, then gossip to every validator.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use alloy_primitives::B256;
-use ande_consensus::{Origin, PoolStatus, SubmitError, TransactionIngress};
+use alloy_primitives::{Address, B256};
+use ande_consensus::{Origin, PoolStatus, PooledEntry, SubmitError, TransactionIngress};
+use ande_primitives::NodeId;
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Gossip, TransactionPool};
+use crate::{
+    Gossip, TransactionPool,
+    pool::Refusal,
+    quota::{Quotas, Worth},
+};
 
 /// Age at which a pending transaction is sent to the other validators again, in case they
 /// restarted or were unreachable when it came in.
@@ -23,13 +33,39 @@ const REGOSSIP_BYTES: usize = 1 << 20;
 pub struct Ingress {
     pool: Arc<TransactionPool>,
     gossip: Gossip,
+    quotas: Quotas,
 }
 
 impl Ingress {
     /// Over a pool, gossiping what clients bring.
     #[must_use]
-    pub const fn new(pool: Arc<TransactionPool>, gossip: Gossip) -> Self {
-        Self { pool, gossip }
+    pub fn new(pool: Arc<TransactionPool>, gossip: Gossip) -> Self {
+        Self { pool, gossip, quotas: Quotas::default() }
+    }
+
+    /// Takes a transaction that another validator acknowledged to its client.
+    async fn take_from(
+        &self,
+        peer: NodeId,
+        raw: alloy_primitives::Bytes,
+    ) -> Result<B256, SubmitError> {
+        if !self.quotas.allows(peer, Instant::now()) {
+            return Err(SubmitError::Unavailable("too many transactions of this peer".into()));
+        }
+        let taken = self.pool.take(raw).await;
+        let worth = match &taken {
+            Ok((_, false)) => Worth::Duplicate,
+            Err(Refusal::Pool(error)) if error.is_malformed() => Worth::Malformed,
+            _ => Worth::New,
+        };
+        self.quotas.charge(peer, worth);
+        match taken {
+            Ok((hash, _)) => Ok(hash),
+            Err(Refusal::Node(reason)) => Err(SubmitError::Unavailable(reason)),
+            // Whatever rule it is, sending the whole batch again at once does not help: while the
+            // transaction is pending elsewhere, it comes again by itself.
+            Err(Refusal::Pool(error)) => Err(SubmitError::Rejected(error.to_string())),
+        }
     }
 
     /// Sends transactions that are still pending again, until `shutdown`.
@@ -57,8 +93,11 @@ impl Ingress {
 impl TransactionIngress for Ingress {
     async fn submit(&self, raw: Bytes, origin: Origin) -> Result<B256, SubmitError> {
         let raw = alloy_primitives::Bytes::from(raw);
+        if let Origin::Peer(peer) = origin {
+            return self.take_from(peer, raw).await;
+        }
         let (hash, new) = self.pool.admit(raw.clone()).await?;
-        if new && origin == Origin::Client {
+        if new {
             self.gossip.push(raw);
         }
         Ok(hash)
@@ -70,5 +109,17 @@ impl TransactionIngress for Ingress {
 
     fn status(&self) -> PoolStatus {
         self.pool.status()
+    }
+
+    fn content(&self, sender: Option<Address>) -> Vec<PooledEntry> {
+        self.pool.content(sender)
+    }
+
+    fn next_nonce(&self, sender: Address, nonce: u64) -> u64 {
+        self.pool.next_nonce(sender, nonce)
+    }
+
+    fn arrivals(&self) -> Option<broadcast::Receiver<B256>> {
+        Some(self.pool.arrivals())
     }
 }

@@ -1,37 +1,64 @@
 //! The pool as a service: signature recovery off the lock, journal, and waiting for work.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use alloy_primitives::{B256, Bytes, keccak256};
+use alloy_primitives::{Address, B256, Bytes, keccak256};
 use alloy_rlp::Encodable as _;
-use ande_consensus::{PoolStatus, SubmitError};
-use ande_pool::{InsertKind, Pool, PoolError, PooledTransaction};
+use ande_consensus::{PoolStatus, PooledEntry, SubmitError};
+use ande_pool::{
+    BlockRoom, InsertKind, Inserted, Pool, PoolError, PooledTransaction, TransactionSummary,
+};
 use ande_store::Store;
+use ande_telemetry::{Metrics, PoolDropLabels, PoolRefusalLabels};
+use futures::StreamExt as _;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, broadcast, watch};
 use tracing::{info, warn};
 
-use crate::{SequencerConfig, SequencerError};
+use crate::{
+    Ordering, SenderCache, SequencerConfig, SequencerError,
+    journal::Pruner,
+    ordering::reorder,
+    recovery::{Busy, Looked, Recovery},
+};
 
 /// Largest header of an RLP list below 16 MiB.
 const RLP_LIST_HEADER: usize = 4;
+/// Arrivals that a slow listener may be behind before it loses some.
+const ARRIVALS: usize = 4096;
+/// Journaled transactions recovered at the same time at the start.
+const REFILL: usize = 256;
 
 /// Pending transactions of this node, journaled before they are acknowledged.
 pub struct TransactionPool {
-    held: Mutex<Held>,
+    pub(crate) held: Mutex<Held>,
     store: Store,
+    pub(crate) pruner: Pruner,
+    senders: Arc<SenderCache>,
+    recovery: Recovery,
+    metrics: Metrics,
+    pub(crate) started: Instant,
     l2_chain_id: u64,
-    /// Most bytes of RLP-encoded transactions in a block: a larger transaction would never leave.
-    max_block_bytes: usize,
-    arrived: Notify,
+    ordering: Ordering,
+    room: BlockRoom,
+    knows_accounts: bool,
+    pub(crate) arrived: Notify,
+    arrivals: broadcast::Sender<B256>,
 }
 
 /// Transactions in memory.
-struct Held {
-    pool: Pool,
+pub(crate) struct Held {
+    pub(crate) pool: Pool,
     /// Those whose journal entry is being written: not to be acknowledged to anybody yet. The
     /// channel closes when the write has ended, well or not.
     journaling: HashMap<B256, watch::Receiver<()>>,
+    /// How often the execution left transactions out for no visible reason.
+    pub(crate) suspects: HashMap<B256, u8>,
+    pub(crate) expired_at: Duration,
 }
 
 /// A journal entry being written. Unless it ends well the transaction leaves the pool again, also
@@ -49,6 +76,40 @@ impl Drop for Journaling<'_> {
         held.journaling.remove(&self.hash);
         if !self.durable {
             held.pool.remove_included(&[self.hash]);
+        } else if !held.pool.contains(&self.hash) {
+            // It left while it was written, so the journal was told too early.
+            self.service.pruner.forget([self.hash]);
+        }
+    }
+}
+
+/// Why a transaction was not taken.
+#[derive(Clone, Debug)]
+pub(crate) enum Refusal {
+    /// A rule of the pool.
+    Pool(PoolError),
+    /// This node.
+    Node(String),
+}
+
+impl From<PoolError> for Refusal {
+    fn from(error: PoolError) -> Self {
+        Self::Pool(error)
+    }
+}
+
+impl From<Busy> for Refusal {
+    fn from(_: Busy) -> Self {
+        Self::Node("too many transactions at the same time".into())
+    }
+}
+
+impl From<Refusal> for SubmitError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Pool(error) if !error.is_temporary() => Self::Rejected(error.to_string()),
+            Refusal::Pool(error) => Self::Unavailable(error.to_string()),
+            Refusal::Node(reason) => Self::Unavailable(reason),
         }
     }
 }
@@ -60,7 +121,7 @@ impl std::fmt::Debug for TransactionPool {
 }
 
 impl TransactionPool {
-    /// Opens the pool and refills it from the journal.
+    /// Opens the pool and refills it from the journal. `senders` is what the executor asks.
     ///
     /// # Errors
     /// When the journal cannot be read.
@@ -68,31 +129,73 @@ impl TransactionPool {
         pool: Pool,
         store: Store,
         config: &SequencerConfig,
+        senders: Arc<SenderCache>,
+        metrics: Metrics,
     ) -> Result<Self, SequencerError> {
-        let service = Self {
-            held: Mutex::new(Held { pool, journaling: HashMap::new() }),
-            store,
-            l2_chain_id: config.l2_chain_id,
-            max_block_bytes: config.max_block_bytes,
-            arrived: Notify::new(),
+        let room = BlockRoom {
+            transactions: config.max_block_transactions,
+            bytes: config.max_block_bytes.saturating_sub(RLP_LIST_HEADER),
+            gas: if pool.knows_accounts() { pool.limits().block_gas_limit } else { u64::MAX },
         };
-        let journal = service.store.journal_load().await?;
+        let service = Self {
+            knows_accounts: pool.knows_accounts(),
+            held: Mutex::new(Held {
+                pool,
+                journaling: HashMap::new(),
+                suspects: HashMap::new(),
+                expired_at: Duration::ZERO,
+            }),
+            pruner: Pruner::new(store.clone()),
+            store,
+            recovery: Recovery::new(senders.clone(), config.l2_chain_id)?,
+            senders,
+            metrics,
+            started: Instant::now(),
+            l2_chain_id: config.l2_chain_id,
+            ordering: config.ordering,
+            room,
+            arrived: Notify::new(),
+            arrivals: broadcast::Sender::new(ARRIVALS),
+        };
+        service.refill().await?;
+        Ok(service)
+    }
+
+    /// Takes back what was acknowledged before the start.
+    async fn refill(&self) -> Result<(), SequencerError> {
+        let journal = self.store.journal_load().await?;
         let hashes: Vec<B256> = journal.iter().map(keccak256).collect();
-        let included = service.store.included(&hashes).await?;
-        let mut gone = Vec::new();
+        let included = self.store.included(&hashes).await?;
+        let (mut gone, mut pending) = (Vec::new(), Vec::new());
         for ((raw, hash), included) in journal.into_iter().zip(hashes).zip(included) {
-            let kept = !included
-                && match service.recover(raw).await {
-                    Ok(transaction) => service.held.lock().pool.insert(transaction).is_ok(),
-                    Err(_) => false,
-                };
-            if !kept {
+            if included {
                 gone.push(hash);
+            } else {
+                pending.push((hash, raw));
             }
         }
-        service.store.journal_prune(&gone).await?;
-        info!(transactions = service.status().pending, "pool refilled from its journal");
-        Ok(service)
+        let mut recovered = futures::stream::iter(pending)
+            .map(|(hash, raw)| async move { (hash, self.recovery.recover(hash, raw).await) })
+            .buffered(REFILL);
+        while let Some((hash, outcome)) = recovered.next().await {
+            let restored = match outcome {
+                Ok(Ok(transaction)) => self.held.lock().pool.restore(transaction, Duration::ZERO),
+                Ok(Err(error)) => Err(error),
+                Err(Busy) => return Err(SequencerError::Threads("they do not answer".into())),
+            };
+            match restored {
+                Ok(inserted) => gone.extend(left_for(inserted)),
+                Err(reason) => {
+                    warn!(%hash, %reason, "a journaled transaction is not taken back");
+                    gone.push(hash);
+                }
+            }
+        }
+        drop(recovered);
+        self.store.journal_prune(&gone).await?;
+        let PoolStatus { pending, queued, .. } = self.status();
+        info!(transactions = pending + queued, "pool refilled from its journal");
+        Ok(())
     }
 
     /// Checks a transaction, takes it and makes it durable. Returns its hash and whether it is new.
@@ -100,34 +203,62 @@ impl TransactionPool {
     /// # Errors
     /// [`SubmitError`] with geth's texts.
     pub async fn admit(&self, raw: Bytes) -> Result<(B256, bool), SubmitError> {
-        let room = self.max_block_bytes.saturating_sub(RLP_LIST_HEADER);
-        if raw.length() > room {
-            let size = raw.len();
-            return Err(SubmitError::Rejected(format!(
-                "oversized data: transaction size {size}, limit {room}"
-            )));
+        Ok(self.take(raw).await?)
+    }
+
+    /// As [`admit`](Self::admit), with the refusal as the pool means it.
+    pub(crate) async fn take(&self, raw: Bytes) -> Result<(B256, bool), Refusal> {
+        let taken = self.try_take(raw).await;
+        if let Err(refusal) = &taken {
+            let reason = match refusal {
+                Refusal::Pool(error) => error.reason(),
+                Refusal::Node(_) => "node",
+            };
+            self.metrics.pool_refused.inc(&PoolRefusalLabels::new(reason));
+        }
+        taken
+    }
+
+    async fn try_take(&self, raw: Bytes) -> Result<(B256, bool), Refusal> {
+        let limit = self.room.bytes;
+        if raw.length() > limit {
+            return Err(PoolError::Oversized { size: raw.len(), limit }.into());
         }
         let hash = keccak256(&raw);
-        if self.is_held(hash).await || self.is_included(hash).await? {
+        if self.is_held(hash).await {
             return Ok((hash, false));
         }
-        let transaction = self.recover(raw.clone()).await?;
-        let (mut journaling, dropped) = loop {
-            if self.is_held(hash).await {
-                return Ok((hash, false));
-            }
-            if let Some(inserted) = self.insert(transaction.clone())? {
-                break inserted;
+        // On a chain with accounts, the nonce of what is in the chain already tells it.
+        if !self.knows_accounts && self.is_included(hash).await? {
+            return Ok((hash, false));
+        }
+        let transaction = self.recovery.recover(hash, raw.clone()).await??;
+        let (mut journaling, left) = loop {
+            match self.insert(transaction.clone()) {
+                Ok(Some(inserted)) => break inserted,
+                // Somebody else brings it; if that fails, it is tried again.
+                Ok(None) if self.is_held(hash).await => return Ok((hash, false)),
+                Ok(None) => {}
+                Err(error) => {
+                    if self.knows_accounts && self.is_included(hash).await? {
+                        return Ok((hash, false));
+                    }
+                    return Err(error.into());
+                }
             }
         };
         self.store.journal_append(&[(hash, raw)]).await.map_err(|error| {
             warn!(%error, "the pool journal cannot be written");
-            SubmitError::Unavailable("the pool journal cannot be written".into())
+            Refusal::Node("the pool journal cannot be written".into())
         })?;
         journaling.durable = true;
         drop(journaling);
-        self.forget(dropped);
+        self.pruner.forget(left);
         self.arrived.notify_waiters();
+        if self.arrivals.receiver_count() > 0 {
+            // The last listener may leave meanwhile.
+            let _ = self.arrivals.send(hash);
+        }
         Ok((hash, true))
     }
 
@@ -151,77 +282,110 @@ impl TransactionPool {
     fn insert(
         &self,
         transaction: PooledTransaction,
-    ) -> Result<Option<(Journaling<'_>, Vec<B256>)>, SubmitError> {
+    ) -> Result<Option<(Journaling<'_>, Vec<B256>)>, PoolError> {
         let hash = transaction.hash();
         let mut held = self.held.lock();
-        let inserted = held.pool.insert(transaction).map_err(refusal)?;
-        let mut dropped = inserted.evicted;
-        match inserted.kind {
-            InsertKind::Duplicate => return Ok(None),
-            InsertKind::Replaced(old) => dropped.push(old),
-            InsertKind::New => {}
+        let inserted = held.pool.insert(transaction, self.started.elapsed())?;
+        if inserted.kind == InsertKind::Duplicate {
+            return Ok(None);
         }
         let (open, written) = watch::channel(());
         held.journaling.insert(hash, written);
         drop(held);
-        Ok(Some((Journaling { service: self, hash, durable: false, _open: open }, dropped)))
+        self.count_dropped("evicted", inserted.evicted.len());
+        if matches!(inserted.kind, InsertKind::Replaced(_)) {
+            self.count_dropped("replaced", 1);
+        }
+        let left = left_for(inserted);
+        Ok(Some((Journaling { service: self, hash, durable: false, _open: open }, left)))
     }
 
-    async fn is_included(&self, hash: B256) -> Result<bool, SubmitError> {
+    async fn is_included(&self, hash: B256) -> Result<bool, Refusal> {
         let included = self.store.included(&[hash]).await.map_err(|error| {
             warn!(%error, "the transaction index cannot be read");
-            SubmitError::Unavailable("the transaction index cannot be read".into())
+            Refusal::Node("the transaction index cannot be read".into())
         })?;
         Ok(included.first().copied().unwrap_or(false))
     }
 
-    /// Recovers the sender on a thread that may block.
-    async fn recover(&self, raw: Bytes) -> Result<PooledTransaction, SubmitError> {
-        let chain_id = self.l2_chain_id;
-        tokio::task::spawn_blocking(move || PooledTransaction::recover(raw, chain_id))
-            .await
-            .map_err(|error| SubmitError::Unavailable(error.to_string()))?
-            .map_err(refusal)
-    }
-
-    /// The next transactions in block order, RLP-encoded at most `max_bytes` together.
+    /// The next transactions by tip and arrival, RLP-encoded at most `max_bytes` together.
     #[must_use]
     pub fn best(&self, max_transactions: usize, max_bytes: usize) -> Vec<Bytes> {
-        let chosen = self.held.lock().pool.best(max_transactions, max_bytes);
-        let mut room = max_bytes.saturating_sub(RLP_LIST_HEADER);
-        chosen
+        let bytes = max_bytes.saturating_sub(RLP_LIST_HEADER);
+        let chosen = self.choose(BlockRoom { transactions: max_transactions, bytes, ..self.room });
+        chosen.iter().map(|transaction| transaction.raw().clone()).collect()
+    }
+
+    /// The transactions of the next block, in its order.
+    pub(crate) fn next_block(&self) -> Vec<Bytes> {
+        let chosen = self.choose(self.room);
+        let raws = chosen.iter().map(|transaction| transaction.raw().clone()).collect();
+        match self.ordering {
+            Ordering::Arrival => raws,
+            Ordering::TipDescending => {
+                let known: Vec<_> =
+                    chosen.iter().map(|chosen| (chosen.hash(), chosen.summary())).collect();
+                reorder(&known, raws, self.base_fee())
+            }
+        }
+    }
+
+    fn choose(&self, room: BlockRoom) -> Vec<Arc<PooledTransaction>> {
+        let mut chosen = self.held.lock().pool.best(room);
+        // The pool counts bytes without their length prefixes. What is beyond goes into a later
+        // block, and with it what follows: a gap in nonces is worse than some room.
+        let mut left = room.bytes;
+        let fitting = chosen
             .iter()
-            .map(|transaction| transaction.raw().clone())
-            .take_while(|raw| {
-                let fits = room.checked_sub(raw.length());
-                room = fits.unwrap_or(0);
+            .take_while(|transaction| {
+                let fits = left.checked_sub(transaction.raw().length());
+                left = fits.unwrap_or(0);
                 fits.is_some()
             })
-            .collect()
+            .count();
+        chosen.truncate(fitting);
+        chosen
+    }
+
+    /// Base fee of the next block in wei per gas.
+    pub(crate) fn base_fee(&self) -> u128 {
+        self.held.lock().pool.base_fee()
+    }
+
+    /// What is known of the transactions of a block. Only the signatures of those that were never
+    /// seen are recovered, on threads that may block.
+    pub(crate) async fn look_up(
+        self: &Arc<Self>,
+        transactions: &[Bytes],
+    ) -> Result<Vec<Looked>, String> {
+        if transactions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (service, transactions) = (self.clone(), transactions.to_vec());
+        let looked = tokio::task::spawn_blocking(move || {
+            let pooled = |hashes: &[B256]| {
+                let held = service.held.lock();
+                let summary = |hash| held.pool.get(hash).map(|transaction| transaction.summary());
+                hashes.iter().map(summary).collect()
+            };
+            Recovery::look_up(&service.senders, service.l2_chain_id, &transactions, pooled)
+        });
+        looked.await.map_err(|error| error.to_string())
     }
 
     /// Checks that all transactions of a proposed block are well-formed and signed for this chain.
-    /// Those in the pool were checked when they came in.
-    pub(crate) async fn check_transactions(&self, transactions: &[Bytes]) -> Result<(), String> {
-        let unknown: Vec<Bytes> = {
-            let held = self.held.lock();
-            let known = |raw: &Bytes| held.pool.contains(&keccak256(raw));
-            transactions.iter().filter(|raw| !known(raw)).cloned().collect()
-        };
-        if unknown.is_empty() {
-            return Ok(());
-        }
-        let chain_id = self.l2_chain_id;
-        tokio::task::spawn_blocking(move || {
-            unknown.into_iter().try_for_each(|raw| {
-                let hash = keccak256(&raw);
-                PooledTransaction::recover(raw, chain_id)
-                    .map(|_| ())
-                    .map_err(|error| format!("transaction {hash}: {error}"))
+    pub(crate) async fn check_transactions(
+        self: &Arc<Self>,
+        transactions: &[Bytes],
+    ) -> Result<Vec<(B256, TransactionSummary)>, String> {
+        let looked = self.look_up(transactions).await?;
+        looked
+            .into_iter()
+            .map(|(hash, found)| match found {
+                Ok(summary) => Ok((hash, summary)),
+                Err(error) => Err(format!("transaction {hash}: {error}")),
             })
-        })
-        .await
-        .map_err(|error| error.to_string())?
+            .collect()
     }
 
     /// Resolves when a transaction could be in the next block.
@@ -230,40 +394,17 @@ impl TransactionPool {
             let arrived = self.arrived.notified();
             tokio::pin!(arrived);
             arrived.as_mut().enable();
-            if !self.held.lock().pool.best(1, usize::MAX).is_empty() {
+            if self.held.lock().pool.has_ready() {
                 return;
             }
             arrived.await;
         }
     }
 
-    /// Takes the transactions of a committed block out of pool and journal.
-    pub(crate) fn remove_committed(&self, transactions: &[Bytes]) {
-        let hashes: Vec<B256> = transactions.iter().map(keccak256).collect();
-        self.remove(hashes);
-    }
-
-    /// Takes transactions that are in the chain out of pool and journal.
-    pub(crate) fn remove(&self, hashes: Vec<B256>) {
-        if hashes.is_empty() {
-            return;
+    pub(crate) fn count_dropped(&self, reason: &'static str, count: usize) {
+        if count > 0 {
+            self.metrics.pool_dropped.inc_by(&PoolDropLabels::new(reason), count as u64);
         }
-        self.held.lock().pool.remove_included(&hashes);
-        self.forget(hashes);
-    }
-
-    /// Prunes the journal behind the caller's back: losing the prune costs a duplicate at the next
-    /// start, which is then recognised as included.
-    fn forget(&self, hashes: Vec<B256>) {
-        if hashes.is_empty() {
-            return;
-        }
-        let store = self.store.clone();
-        tokio::spawn(async move {
-            if let Err(error) = store.journal_prune(&hashes).await {
-                warn!(%error, "the pool journal cannot be pruned");
-            }
-        });
     }
 
     /// A pending transaction.
@@ -278,12 +419,52 @@ impl TransactionPool {
         let status = self.held.lock().pool.status();
         PoolStatus { pending: status.pending, queued: status.queued, bytes: status.bytes }
     }
+
+    /// Transactions of one sender or of all, ascending by sender and nonce.
+    #[must_use]
+    pub fn content(&self, sender: Option<Address>) -> Vec<PooledEntry> {
+        let transactions: Vec<(Arc<PooledTransaction>, bool)> = {
+            let held = self.held.lock();
+            let mut senders: Vec<Address> = match sender {
+                Some(sender) => vec![sender],
+                None => held.pool.senders().collect(),
+            };
+            senders.sort_unstable();
+            senders
+                .into_iter()
+                .flat_map(|sender| held.pool.of_sender(sender))
+                .map(|(transaction, executable)| (transaction.clone(), executable))
+                .collect()
+        };
+        transactions
+            .into_iter()
+            .map(|(transaction, executable)| PooledEntry {
+                sender: transaction.sender(),
+                nonce: transaction.nonce(),
+                raw: transaction.raw().0.clone(),
+                executable,
+            })
+            .collect()
+    }
+
+    /// First nonce from `nonce` on for which there is no transaction of the sender.
+    #[must_use]
+    pub fn next_nonce(&self, sender: Address, nonce: u64) -> u64 {
+        self.held.lock().pool.next_nonce(sender, nonce)
+    }
+
+    /// Hashes of transactions as they are taken.
+    #[must_use]
+    pub fn arrivals(&self) -> broadcast::Receiver<B256> {
+        self.arrivals.subscribe()
+    }
 }
 
-fn refusal(error: PoolError) -> SubmitError {
-    if error.is_temporary() {
-        SubmitError::Unavailable(error.to_string())
-    } else {
-        SubmitError::Rejected(error.to_string())
+/// What an insertion moved out.
+fn left_for(inserted: Inserted) -> Vec<B256> {
+    let mut left = inserted.evicted;
+    if let InsertKind::Replaced(old) = inserted.kind {
+        left.push(old);
     }
+    left
 }

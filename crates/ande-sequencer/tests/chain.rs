@@ -16,12 +16,14 @@ use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use ande_consensus::{AppError, Application, Candidate, StartHeight, Turn, Verdict};
 use ande_execution::{Executor, NoneExecutor, NoneGenesis};
 use ande_l1::L1View;
-use ande_pool::{Pool, PoolLimits, UnknownNonces};
+use ande_pool::{Pool, PoolLimits, UnknownAccounts};
 use ande_primitives::{
     Block, Certificate, Commit, CommitSignature, Committee, Domain, Epoch, EpochSet, Era, Height,
     Member, QuorumFraction, Round, ScheduleMode, ScheduleRules, ValidatorKey,
 };
-use ande_sequencer::{Chain, ChainParts, SequencerConfig, StoreIndex, TransactionPool};
+use ande_sequencer::{
+    Chain, ChainParts, SenderCache, SequencerConfig, StoreIndex, TransactionPool,
+};
 use ande_store::{ChainIdentity, Store};
 use ande_telemetry::Metrics;
 use tokio::sync::watch;
@@ -72,12 +74,22 @@ impl Node {
         let store = Store::open(dir, identity).await.unwrap();
         let executor: Arc<dyn Executor> =
             Arc::new(NoneExecutor::new(genesis, Arc::new(StoreIndex(store.clone()))));
-        let pool = Pool::new(PoolLimits::default(), Arc::new(UnknownNonces));
+        let pool = Pool::new(PoolLimits::default(), Arc::new(UnknownAccounts));
         let config = SequencerConfig {
             heartbeat: Duration::from_secs(3600),
             ..SequencerConfig::new(L2_CHAIN)
         };
-        let pool = Arc::new(TransactionPool::open(pool, store.clone(), &config).await.unwrap());
+        let pool = Arc::new(
+            TransactionPool::open(
+                pool,
+                store.clone(),
+                &config,
+                Arc::new(SenderCache::new()),
+                Metrics::new(),
+            )
+            .await
+            .unwrap(),
+        );
         let (l1, l1_view) = watch::channel(L1View::default());
         let chain = Chain::open(ChainParts {
             config,

@@ -142,6 +142,11 @@ impl<L: Labels> CounterFamily<L> {
         self.0.get_or_create(labels).inc();
     }
 
+    /// Adds `count` to the counter with these labels.
+    pub fn inc_by(&self, labels: &L, count: u64) {
+        self.0.get_or_create(labels).inc_by(count);
+    }
+
     /// The present value for these labels.
     #[must_use]
     pub fn get(&self, labels: &L) -> u64 {

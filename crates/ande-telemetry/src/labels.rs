@@ -63,3 +63,17 @@ labels!(
         state
     }
 );
+labels!(
+    /// A transaction that the pool refused.
+    PoolRefusalLabels {
+        /// The rule, from a fixed list: `nonce`, `funds`, `full` and so on.
+        reason
+    }
+);
+labels!(
+    /// A transaction that left the pool other than by a block.
+    PoolDropLabels {
+        /// `evicted`, `replaced`, `expired`, `impossible` or `unfit`.
+        reason
+    }
+);

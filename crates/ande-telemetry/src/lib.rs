@@ -14,6 +14,9 @@ mod table;
 pub use error::TelemetryError;
 pub use export::{METRICS_CONTENT_TYPE, metrics_markdown, openmetrics_to_text};
 pub use handles::{Counter, CounterFamily, FloatGauge, Gauge, GaugeFamily, Histogram, Labels};
-pub use labels::{BatchStateLabels, BuildLabels, HeadLabels, MethodLabels, PeerLabels};
+pub use labels::{
+    BatchStateLabels, BuildLabels, HeadLabels, MethodLabels, PeerLabels, PoolDropLabels,
+    PoolRefusalLabels,
+};
 pub use logging::{LogConfig, LogFormat, init_tracing};
 pub use table::{METRICS, MetricKind, MetricSpec, Metrics};

@@ -6,7 +6,8 @@ use prometheus_client::registry::Registry;
 
 use crate::{
     BatchStateLabels, BuildLabels, Counter, CounterFamily, FloatGauge, Gauge, GaugeFamily,
-    HeadLabels, Histogram, MethodLabels, PeerLabels, handles::Handle,
+    HeadLabels, Histogram, MethodLabels, PeerLabels, PoolDropLabels, PoolRefusalLabels,
+    handles::Handle,
 };
 
 /// Kind of a metric.
@@ -132,6 +133,10 @@ metrics! {
         "Pooled transactions that wait for an earlier nonce";
     pool_bytes: Gauge = "ande_pool_bytes", "bytes",
         "Size of the pooled transactions";
+    pool_refused: CounterFamily<PoolRefusalLabels> = "ande_pool_refused_total", "transactions",
+        "Transactions of clients and peers that the pool refused";
+    pool_dropped: CounterFamily<PoolDropLabels> = "ande_pool_dropped_total", "transactions",
+        "Transactions that left the pool other than by a block";
 
     // Network.
     p2p_peers: Gauge = "ande_p2p_peers_count", "peers",
