@@ -1,6 +1,7 @@
 //! Runs one ordering engine over the chain: builds, validates and commits blocks, takes
 //! transactions in and gossips them, and knows where the other validators are.
 
+mod accounts;
 mod chain;
 mod config;
 mod directory;
@@ -17,6 +18,7 @@ mod recovery;
 mod rules;
 mod senders;
 
+pub use accounts::EvmAccounts;
 pub use chain::{Chain, ChainParts};
 pub use config::SequencerConfig;
 pub use directory::{PeerAddress, PeerDirectory};
