@@ -5,7 +5,7 @@ mod common;
 
 use std::sync::Arc;
 
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, U256, keccak256};
 use ande_execution::{
     EmbeddedExecutor, EvmConfig, EvmGenesis, ExecutionError, Executor as _, NoSenders, Payload,
     PayloadStatus, Recovery, state::StateOptions,
@@ -16,7 +16,7 @@ async fn chain(blocks: u64) -> (Node, Vec<Payload>) {
     let node = Node::new();
     let mut payloads = vec![];
     for block in 0..blocks {
-        let to = Address::from_word(U256::from(block + 1).into());
+        let to = Address::repeat_byte(0x80 + block as u8);
         let mut transactions = vec![wallet(1).transfer(block, to, 5)];
         if block == 0 {
             transactions.push(wallet(0).create(0, token_code(U256::from(1000))));
@@ -112,4 +112,52 @@ async fn blocks_are_refused_while_the_state_is_another() {
         PayloadStatus::Invalid(reason) => assert!(reason.starts_with("state_root"), "{reason}"),
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn a_changed_account_on_disk_is_reported_with_the_block_and_both_roots() {
+    let (node, payloads) = chain(3).await;
+    node.executor.flush().await.unwrap();
+    let (dir, head) = (node.dir.clone(), node.executor.head().await);
+    drop(node);
+    // An account of the accounts table loses a wei: nonce, balance, code hash, checksum.
+    let rewrite = |value: &dyn Fn(Vec<u8>) -> Vec<u8>| {
+        let database = fjall::Database::builder(dir.path()).worker_threads(1).open().unwrap();
+        let table = database.keyspace("accounts", fjall::KeyspaceCreateOptions::default).unwrap();
+        let key = keccak256(Address::repeat_byte(0x81));
+        let old = table.get(key).unwrap().unwrap().to_vec();
+        table.insert(key.as_slice(), value(old.clone())).unwrap();
+        old
+    };
+    let reopen = || {
+        let config = EvmConfig {
+            genesis: genesis(),
+            dir: dir.path().to_path_buf(),
+            state: StateOptions::default(),
+        };
+        EmbeddedExecutor::open(config, Arc::new(NoSenders))
+    };
+    let old = rewrite(&|mut value| {
+        let content = value.len() - 4;
+        let at = value[..content].iter().position(|byte| *byte == 5).unwrap();
+        value[at] = 4;
+        let key = keccak256(Address::repeat_byte(0x81));
+        let sum = crc32fast::hash(&[b"accounts\0", key.as_slice(), &value[..content]].concat());
+        value[content..].copy_from_slice(&sum.to_be_bytes());
+        value
+    });
+    let error = reopen().unwrap_err().to_string();
+    assert!(error.contains("block 3"), "{error}");
+    assert!(error.contains(&head.state_root.to_string()), "{error}");
+    // A flipped bit is found even before.
+    rewrite(&|_| {
+        let mut value = old.clone();
+        value[1] ^= 1;
+        value
+    });
+    let error = reopen().unwrap_err().to_string();
+    assert!(error.contains("accounts"), "{error}");
+    rewrite(&|_| old.clone());
+    let executor = reopen().unwrap();
+    assert_eq!(executor.recover(payloads.last()).await, Ok(Recovery::Ready));
 }
