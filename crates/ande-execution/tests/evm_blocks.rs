@@ -393,6 +393,8 @@ async fn what_one_node_proposes_the_others_find_valid() {
     }
 }
 
+type Change = fn(&mut Header);
+
 #[tokio::test]
 async fn every_wrong_header_field_is_named() {
     let (proposer, node) = (Node::new(), Node::new());
@@ -400,7 +402,7 @@ async fn every_wrong_header_field_is_named() {
     node.deploy(0, token_code(U256::from(1000))).await;
     let call = transferCall { to: Address::repeat_byte(9), value: U256::from(1) };
     let payload = proposer.build(vec![wallet(0).call(1, token, &call)]).await;
-    let wrong: [(&str, fn(&mut Header)); 19] = [
+    let wrong: [(&str, Change); 19] = [
         ("parent_hash", |header| header.parent_hash = B256::repeat_byte(1)),
         ("number", |header| header.number += 1),
         ("timestamp", |header| header.timestamp += 1),
