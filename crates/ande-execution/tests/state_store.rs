@@ -416,3 +416,40 @@ fn readers_see_whole_blocks_while_others_are_applied() {
         done.store(true, Ordering::Relaxed);
     });
 }
+
+#[test]
+fn blocks_with_many_changes_have_the_same_roots() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = StateStore::open(dir.path(), options()).unwrap();
+    let block = |number: u64, state_root| BlockMeta {
+        number,
+        hash: keccak256(number.to_be_bytes()),
+        state_root,
+        timestamp: number,
+    };
+    store.initialise(block(0, EMPTY_ROOT_HASH), BlockChanges::default()).unwrap();
+    // All of it at once must give the root that the blocks lead to.
+    let mut all = BlockChanges::default();
+    for number in 1..=6_u64 {
+        let mut changes = BlockChanges::default();
+        for index in 0..150 * number {
+            let address = Address::from_word(keccak256((index % 400).to_be_bytes()));
+            let account = Account { nonce: number, ..Account::default() };
+            changes.accounts.insert(address, change(Some(account), false, &[]));
+        }
+        let token: Vec<_> = (0..150 * number).map(|slot| (slot, number)).collect();
+        let token = change(Some(Account::default()), false, &token);
+        changes.accounts.insert(Address::ZERO, token);
+        for (address, change) in &changes.accounts {
+            let held = all.accounts.entry(*address).or_default();
+            held.account = change.account;
+            held.slots.extend(&change.slots);
+        }
+        let prepared = store.prepare(changes).unwrap();
+        assert_eq!(prepared.root(), state_root(&all).unwrap());
+        store.apply(block(number, prepared.root()), prepared, Bytes::new()).unwrap();
+    }
+    let head = store.head().unwrap();
+    drop(store);
+    assert_eq!(StateStore::open(dir.path(), options()).unwrap().head(), Some(head));
+}

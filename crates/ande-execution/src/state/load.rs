@@ -13,7 +13,7 @@ use super::{
     BlockMeta, Damage, StateError,
     codec::{Table, get_account, get_slot},
     disk::{Disk, DiskView},
-    trie::Trie,
+    trie::{Trie, processors},
     world::{AccountLeaf, Slot, World},
 };
 
@@ -21,9 +21,8 @@ use super::{
 pub(super) fn load(disk: &Disk, head: &BlockMeta) -> Result<World, StateError> {
     let next = AtomicUsize::new(0);
     let parts = Mutex::new([const { None }; 16]);
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(16);
     thread::scope(|scope| {
-        for _ in 0..threads {
+        for _ in 0..processors() {
             scope.spawn(|| {
                 loop {
                     let nibble = next.fetch_add(1, Ordering::Relaxed);
@@ -41,7 +40,7 @@ pub(super) fn load(disk: &Disk, head: &BlockMeta) -> Result<World, StateError> {
         *world = part.transpose()?;
     }
     let world = World::join(worlds.map(Option::unwrap_or_default));
-    let found = world.root_of_new();
+    let found = world.root_in_parallel();
     if found == head.state_root {
         Ok(world)
     } else {

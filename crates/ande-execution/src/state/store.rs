@@ -124,7 +124,7 @@ impl StateStore {
         let mut world = World::default();
         let deltas = world.change(&state)?;
         self.check_codes(&deltas_code(&deltas), &state)?;
-        let found = world.root_of_new();
+        let found = world.root_in_parallel();
         if found != genesis.state_root {
             let (number, expected) = (genesis.number, genesis.state_root);
             return Err(StateError::WrongRoot { number, expected, found });
@@ -172,7 +172,7 @@ impl StateStore {
         let Recent { meta: base, mut world } = self.newest()?;
         let deltas = world.change(&changes)?;
         self.check_codes(&deltas_code(&deltas), &changes)?;
-        let root = world.root();
+        let root = world.root_after(&deltas);
         Ok(Prepared { base, world, root, deltas, codes: changes.codes })
     }
 

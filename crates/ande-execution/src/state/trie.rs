@@ -3,6 +3,8 @@
 //! Copies share all nodes: a change copies the nodes from the root to the leaf, unless nobody else
 //! has them. Paths have 64 nibbles, so every recursion, dropping included, is at most 64 deep.
 
+use std::{sync::OnceLock, thread};
+
 use alloy_primitives::{B256, Bytes, keccak256};
 use alloy_trie::EMPTY_ROOT_HASH;
 
@@ -77,11 +79,11 @@ impl<V: Leaf> Trie<V> {
         reference.hash().unwrap_or_else(|| keccak256(reference.as_slice()))
     }
 
-    /// [`Trie::root`] with all processors: for a trie that was just built.
-    pub(super) fn root_of_new(&self) -> B256 {
+    /// [`Trie::root`] with all processors: for a trie of which much is new.
+    pub(super) fn root_in_parallel(&self) -> B256 {
         if let Some(Kind::Branch { children }) = self.root.as_deref().map(|root| &root.kind) {
-            let threads = std::thread::available_parallelism().map_or(1, usize::from).min(16);
-            std::thread::scope(|scope| {
+            let threads = processors();
+            thread::scope(|scope| {
                 for first in 0..threads {
                     scope.spawn(move || {
                         for child in children.iter().skip(first).step_by(threads).flatten() {
@@ -152,6 +154,12 @@ impl<V: Leaf> Trie<V> {
             }
         }
     }
+}
+
+/// How many threads to divide the 16 parts of a trie among. Asked once: the answer is in files.
+pub(super) fn processors() -> usize {
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    *PROCESSORS.get_or_init(|| thread::available_parallelism().map_or(1, usize::from).min(16))
 }
 
 fn put<V: Leaf>(link: &mut Link<V>, key: B256, value: V, depth: usize) {

@@ -151,7 +151,7 @@ fn rivals_share_what_they_do_not_change() {
         base.insert(key, index.to_be_bytes().to_vec());
         model.insert(key, index.to_be_bytes().to_vec());
     }
-    let root = base.root_of_new();
+    let root = base.root_in_parallel();
     assert_eq!(root, reference_root(&model));
     let rivals = (0..8_u64).map(|rival| {
         let (mut trie, mut model) = (base.clone(), model.clone());
@@ -218,7 +218,7 @@ fn parts_are_joined_to_the_trie_of_all() {
             model.insert(key, value);
         }
         let mut trie = Trie::join(parts.map(Option::unwrap_or_default));
-        assert_eq!(trie.root_of_new(), reference_root(&model), "seed {seed}");
+        assert_eq!(trie.root_in_parallel(), reference_root(&model), "seed {seed}");
         while let Some((key, _)) = model.pop_first() {
             assert!(trie.remove(&key));
             assert_eq!(trie.root(), reference_root(&model), "seed {seed}");

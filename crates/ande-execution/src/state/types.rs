@@ -104,5 +104,5 @@ pub struct BlockMeta {
 pub fn state_root(changes: &BlockChanges) -> Result<B256, StateError> {
     let mut world = World::default();
     world.change(changes)?;
-    Ok(world.root_of_new())
+    Ok(world.root_in_parallel())
 }

@@ -37,6 +37,9 @@ impl Leaf for AccountLeaf {
     }
 }
 
+/// Changes whose hashing takes much longer, about 10 µs each, than starting threads for it.
+const MANY: usize = 200;
+
 /// Accounts by the hash of their address.
 #[derive(Clone, Debug, Default)]
 pub(super) struct World {
@@ -49,8 +52,18 @@ impl World {
     }
 
     /// [`World::root`] with all processors: for a state that was just built.
-    pub(super) fn root_of_new(&self) -> B256 {
-        self.accounts.root_of_new()
+    pub(super) fn root_in_parallel(&self) -> B256 {
+        self.accounts.root_in_parallel()
+    }
+
+    /// [`World::root`] after a change, with all processors where it pays.
+    pub(super) fn root_after(&self, deltas: &[AccountDelta]) -> B256 {
+        for delta in deltas.iter().filter(|delta| delta.slots.len() >= MANY) {
+            if let Some(leaf) = self.accounts.get(&delta.key) {
+                leaf.storage.root_in_parallel();
+            }
+        }
+        if deltas.len() >= MANY { self.root_in_parallel() } else { self.root() }
     }
 
     pub(super) fn account(&self, key: &B256) -> Option<&AccountLeaf> {
