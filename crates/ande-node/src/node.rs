@@ -10,7 +10,7 @@ use ande_l1::{L1Config, L1Reader, TxConfig, TxManager};
 use ande_peer::{Hello, PeerAuth, PeerClient, PeerTimeouts};
 use ande_pool::{Pool, PoolLimits, UnknownAccounts};
 use ande_primitives::{Domain, Height, MAX_COMMITTEE, NodeKey, ValidatorKey};
-use ande_rpc::{NodeInfo, RpcLimits, RpcServices};
+use ande_rpc::{NodeInfo, RpcApis, RpcLimits, RpcServices};
 use ande_sequencer::{
     Chain, ChainParts, Gossip, Ingress, PeerDirectory, SenderCache, SequencerConfig, StoreIndex,
     TransactionPool,
@@ -251,6 +251,8 @@ async fn assemble(
         view: view.clone(),
         l1: l1.clone(),
         peers: directory.book(),
+        evm: None,
+        apis: RpcApis::default(),
         ingress: ingress.clone(),
         metrics: metrics.clone(),
         engine_metrics: Some(ande_consensus_bft::export_metrics),

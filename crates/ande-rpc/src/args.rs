@@ -4,7 +4,7 @@ use alloy::eips::BlockNumberOrTag;
 use alloy_primitives::B256;
 use ande_primitives::Height;
 use jsonrpsee::types::Params;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize as _, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::RpcError;
@@ -33,7 +33,8 @@ impl Args {
         Ok(Self(values))
     }
 
-    fn get(&self, index: usize) -> Option<&Value> {
+    /// A parameter that is there and not `null`.
+    pub(crate) fn get(&self, index: usize) -> Option<&Value> {
         self.0.get(index).filter(|value| !value.is_null())
     }
 
@@ -61,6 +62,11 @@ impl Args {
             .transpose()
     }
 
+    /// A position, as a JSON number or a `0x` string.
+    pub(crate) fn index(&self, index: usize) -> Result<u64, RpcError> {
+        self.number(index)?.ok_or_else(|| missing(index))
+    }
+
     /// A hash, a tag or a number.
     pub(crate) fn reference(&self, index: usize) -> Result<Option<Reference>, RpcError> {
         let Some(value) = self.get(index) else { return Ok(None) };
@@ -76,24 +82,53 @@ impl Args {
         self.tag(index).map(|tag| Some(Reference::Block(tag)))
     }
 
-    /// A tag or a `0x` number, as Ethereum's methods take it.
-    pub(crate) fn tag(&self, index: usize) -> Result<BlockNumberOrTag, RpcError> {
-        let value = self.get(index).ok_or_else(|| missing(index))?;
-        let tag = match value.as_str() {
-            Some("latest") => BlockNumberOrTag::Latest,
-            Some("safe") => BlockNumberOrTag::Safe,
-            Some("finalized") => BlockNumberOrTag::Finalized,
-            Some("earliest") => BlockNumberOrTag::Earliest,
-            Some("pending") => BlockNumberOrTag::Pending,
-            Some(hex) if hex.starts_with("0x") => match number(value) {
-                Some(number) => BlockNumberOrTag::Number(number),
-                None => return Err(invalid(index, "not a hex number of 64 bits")),
-            },
-            Some(_) => return Err(invalid(index, "hex string without 0x prefix")),
-            None => return Err(invalid(index, "not a block number or tag")),
+    /// A block as Ethereum's methods take it: a tag, a `0x` number, a hash, or an object of
+    /// EIP-1898. Left out it is the latest block. All blocks are canonical.
+    pub(crate) fn block(&self, index: usize) -> Result<Reference, RpcError> {
+        let Some(value) = self.get(index) else {
+            return Ok(Reference::Block(BlockNumberOrTag::Latest));
         };
-        Ok(tag)
+        if let Some(text) = value.as_str().filter(|text| text.len() == 66) {
+            return text.parse().map(Reference::Hash).map_err(|_| invalid(index, "not a hash"));
+        }
+        let Some(object) = value.as_object() else {
+            return tag(value, index).map(Reference::Block);
+        };
+        let field = |name: &str| object.get(name).filter(|value| !value.is_null());
+        match (field("blockHash"), field("blockNumber")) {
+            (Some(_), Some(_)) => Err(invalid(
+                index,
+                "cannot specify both BlockHash and BlockNumber, choose one or the other",
+            )),
+            (Some(hash), None) => B256::deserialize(hash)
+                .map(Reference::Hash)
+                .map_err(|_| invalid(index, "blockHash is not a hash")),
+            (None, Some(number)) => tag(number, index).map(Reference::Block),
+            (None, None) => Err(invalid(index, "neither blockHash nor blockNumber")),
+        }
     }
+
+    /// A tag or a `0x` number.
+    pub(crate) fn tag(&self, index: usize) -> Result<BlockNumberOrTag, RpcError> {
+        tag(self.get(index).ok_or_else(|| missing(index))?, index)
+    }
+}
+
+fn tag(value: &Value, index: usize) -> Result<BlockNumberOrTag, RpcError> {
+    let tag = match value.as_str() {
+        Some("latest") => BlockNumberOrTag::Latest,
+        Some("safe") => BlockNumberOrTag::Safe,
+        Some("finalized") => BlockNumberOrTag::Finalized,
+        Some("earliest") => BlockNumberOrTag::Earliest,
+        Some("pending") => BlockNumberOrTag::Pending,
+        Some(hex) if hex.starts_with("0x") => match number(value) {
+            Some(number) => BlockNumberOrTag::Number(number),
+            None => return Err(invalid(index, "not a hex number of 64 bits")),
+        },
+        Some(_) => return Err(invalid(index, "hex string without 0x prefix")),
+        None => return Err(invalid(index, "not a block number or tag")),
+    };
+    Ok(tag)
 }
 
 /// How a caller names a block or batch.
@@ -113,7 +148,7 @@ pub(crate) fn missing(index: usize) -> RpcError {
     RpcError::InvalidParams(format!("missing value for required argument {index}"))
 }
 
-fn invalid(index: usize, what: &str) -> RpcError {
+pub(crate) fn invalid(index: usize, what: &str) -> RpcError {
     RpcError::InvalidParams(format!("invalid argument {index}: {what}"))
 }
 
@@ -143,6 +178,35 @@ mod tests {
         }
         assert!(args("[1,2,3]").is_err());
         assert!(args("{\"a\":1}").is_err());
+    }
+
+    #[test]
+    fn blocks_are_named_as_in_eip_1898() {
+        let of = |text: &str| args(text).and_then(|args| args.block(0));
+        let hash = B256::repeat_byte(7);
+        for text in [
+            format!("[\"{hash}\"]"),
+            format!("[{{\"blockHash\":\"{hash}\"}}]"),
+            format!("[{{\"blockHash\":\"{hash}\",\"requireCanonical\":true}}]"),
+        ] {
+            assert_eq!(of(&text), Ok(Reference::Hash(hash)), "{text}");
+        }
+        let seven = Ok(Reference::Block(BlockNumberOrTag::Number(7)));
+        assert_eq!(of("[\"0x7\"]"), seven);
+        assert_eq!(of("[{\"blockNumber\":\"0x7\"}]"), seven);
+        let tag = |tag| Ok(Reference::Block(tag));
+        assert_eq!(of("[{\"blockNumber\":\"safe\"}]"), tag(BlockNumberOrTag::Safe));
+        assert_eq!(of("[]"), tag(BlockNumberOrTag::Latest));
+        for bad in [
+            "[{}]".to_owned(),
+            "[7]".to_owned(),
+            "[\"7\"]".to_owned(),
+            format!("[{{\"blockHash\":\"{hash}\",\"blockNumber\":\"0x7\"}}]"),
+            "[{\"blockHash\":\"0x7\"}]".to_owned(),
+            "[[]]".to_owned(),
+        ] {
+            assert!(matches!(of(&bad), Err(RpcError::InvalidParams(_))), "{bad}");
+        }
     }
 
     #[test]

@@ -1,87 +1,29 @@
-//! JSON-RPC dispatch: the table of methods, and what happens around every call.
+//! What happens around every call.
 
-use std::{borrow::Cow, future::Future, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::HashSet, future::Future, sync::Arc, time::Duration};
 
 use ande_telemetry::{MethodLabels, Metrics};
 use futures::stream::{FuturesOrdered, StreamExt as _};
 use jsonrpsee::{
-    RpcModule,
     core::middleware::{Batch, BatchEntry, BatchEntryErr, Notification, RpcServiceT},
-    server::{BatchResponseBuilder, MethodResponse, RegisterMethodError},
+    server::{BatchResponseBuilder, MethodResponse},
     types::{ErrorObjectOwned, Id, Request},
 };
-use serde::Serialize;
 use tokio::sync::Semaphore;
 
-use crate::{RpcError, ande, args::Args, context::Context, eth};
+use crate::methods::{SUBSCRIBE, WAITING};
 
-/// Every served method.
-const METHODS: [&str; 16] = [
-    "eth_chainId",
-    "eth_blockNumber",
-    "eth_syncing",
-    "eth_sendRawTransaction",
-    "eth_getBlockByNumber",
-    "eth_getBlockByHash",
-    "eth_getTransactionByHash",
-    "net_version",
-    "web3_clientVersion",
-    "ande_status",
-    "ande_getCertificate",
-    "ande_getValidators",
-    "ande_getSchedule",
-    "ande_getBatch",
-    "ande_getBatches",
-    "ande_getTransactionProof",
-];
-
-/// The methods over `context`.
-pub(crate) fn methods(context: Arc<Context>) -> Result<RpcModule<Context>, RegisterMethodError> {
-    let mut module = RpcModule::from_arc(context);
-    method(&mut module, "eth_chainId", 0, eth::chain_id)?;
-    method(&mut module, "eth_blockNumber", 0, eth::block_number)?;
-    method(&mut module, "eth_syncing", 0, eth::syncing)?;
-    method(&mut module, "eth_sendRawTransaction", 1, eth::send_raw_transaction)?;
-    method(&mut module, "eth_getBlockByNumber", 2, eth::get_block_by_number)?;
-    method(&mut module, "eth_getBlockByHash", 2, eth::get_block_by_hash)?;
-    method(&mut module, "eth_getTransactionByHash", 1, eth::get_transaction_by_hash)?;
-    method(&mut module, "net_version", 0, eth::net_version)?;
-    method(&mut module, "web3_clientVersion", 0, eth::client_version)?;
-    method(&mut module, "ande_status", 0, ande::status)?;
-    method(&mut module, "ande_getCertificate", 1, ande::get_certificate)?;
-    method(&mut module, "ande_getValidators", 1, ande::get_validators)?;
-    method(&mut module, "ande_getSchedule", 2, ande::get_schedule)?;
-    method(&mut module, "ande_getBatch", 1, ande::get_batch)?;
-    method(&mut module, "ande_getBatches", 2, ande::get_batches)?;
-    method(&mut module, "ande_getTransactionProof", 1, ande::get_transaction_proof)?;
-    Ok(module)
-}
-
-fn method<F, Fut, T>(
-    module: &mut RpcModule<Context>,
-    name: &'static str,
-    most_args: usize,
-    call: F,
-) -> Result<(), RegisterMethodError>
-where
-    F: Fn(Arc<Context>, Args) -> Fut + Clone + Send + Sync + 'static,
-    Fut: Future<Output = Result<T, RpcError>> + Send + 'static,
-    T: Serialize + Clone + Send + 'static,
-{
-    module
-        .register_async_method(name, move |params, context, _| {
-            let args = Args::parse(&params, most_args);
-            let call = call.clone();
-            async move { Ok::<_, ErrorObjectOwned>(call(context, args?).await?) }
-        })
-        .map(|_| ())
-}
+/// Code and text of geth where a subscription is impossible.
+const NOT_SUPPORTED: i32 = -32601;
+const NO_NOTIFICATIONS: &str = "notifications not supported";
+const INTERNAL_ERROR: i32 = -32603;
 
 /// Wraps the dispatcher: metrics, a time limit, geth's text for unknown methods, and batches whose
 /// calls overlap.
 #[derive(Clone)]
 pub(crate) struct Around<S> {
     pub(crate) inner: S,
+    pub(crate) methods: Arc<HashSet<&'static str>>,
     pub(crate) metrics: Metrics,
     pub(crate) call_timeout: Duration,
     /// A WebSocket client may send calls without waiting for answers: these bound them.
@@ -166,6 +108,10 @@ where
         entry: Result<BatchEntry<'_>, BatchEntryErr<'_>>,
     ) -> Option<MethodResponse> {
         match entry {
+            // The answer to a subscription goes out by itself, not in the batch.
+            Ok(BatchEntry::Call(request)) if request.method == SUBSCRIBE => {
+                Some(failure(request.id, NOT_SUPPORTED, NO_NOTIFICATIONS.into()))
+            }
             Ok(BatchEntry::Call(request)) => Some(self.observed(request).await),
             Ok(BatchEntry::Notification(_)) => None,
             Err(invalid) => {
@@ -176,7 +122,7 @@ where
     }
 
     async fn observed(&self, request: Request<'_>) -> MethodResponse {
-        let known = METHODS.into_iter().find(|name| *name == request.method);
+        let known = self.methods.get(request.method.as_ref()).copied();
         let labels = MethodLabels { method: known.unwrap_or("other") };
         let started = std::time::Instant::now();
         let id = request.id.clone().into_owned();
@@ -205,8 +151,19 @@ where
 {
     async fn limited(&self, id: Id<'_>, request: Request<'_>) -> MethodResponse {
         let work = async {
-            let _working = self.working.acquire().await;
-            self.inner.call(request).await
+            // Those that wait for a block are bounded on their own and keep nobody from working.
+            let _working = match request.method.as_ref() {
+                WAITING => None,
+                _ => self.working.acquire().await.ok(),
+            };
+            let subscribes = request.method == SUBSCRIBE;
+            let id = request.id.clone().into_owned();
+            let answer = self.inner.call(request).await;
+            // Over HTTP there is nobody to notify.
+            if subscribes && answer.as_error_code() == Some(INTERNAL_ERROR) {
+                return failure(id, NOT_SUPPORTED, NO_NOTIFICATIONS.into());
+            }
+            answer
         };
         match tokio::time::timeout(self.call_timeout, work).await {
             Ok(answer) => answer,
@@ -217,15 +174,4 @@ where
 
 fn failure(id: Id<'_>, code: i32, text: Cow<'static, str>) -> MethodResponse {
     MethodResponse::error(id, ErrorObjectOwned::owned(code, text, None::<()>))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::METHODS;
-
-    #[test]
-    fn method_names_are_unique() {
-        let names: std::collections::BTreeSet<_> = METHODS.into_iter().collect();
-        assert_eq!(names.len(), METHODS.len());
-    }
 }

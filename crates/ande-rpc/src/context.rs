@@ -1,6 +1,10 @@
 //! Reads that several endpoints share.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Instant,
+};
 
 use alloy::{consensus::Header as EthHeader, eips::BlockNumberOrTag};
 use alloy_primitives::{B256, keccak256};
@@ -10,7 +14,10 @@ use ande_primitives::{Commit, Domain, EpochSet, Height, NodeId};
 use ande_telemetry::BuildLabels;
 use tokio::sync::{Semaphore, watch};
 
-use crate::{RpcError, RpcServices, args::Reference};
+use crate::{
+    Namespace, RpcError, RpcServices, args::Reference, blocks::HeaderCache, feed::Feed,
+    fees::FeeCache, filters::Filters,
+};
 
 /// The services with what is derived from them once.
 pub(crate) struct Context {
@@ -20,16 +27,41 @@ pub(crate) struct Context {
     pub(crate) started: Instant,
     /// Bounds transactions whose clients gave up waiting.
     pub(crate) submissions: Arc<Semaphore>,
+    /// Bounds clients that wait for their transaction to be in a block.
+    pub(crate) sync_waits: Arc<Semaphore>,
+    /// Bounds small reads of the state.
+    pub(crate) state_reads: Arc<Semaphore>,
+    /// Bounds reads that may keep a core busy.
+    pub(crate) heavy_reads: Arc<Semaphore>,
+    /// What is served here.
+    pub(crate) namespaces: BTreeSet<Namespace>,
+    /// Headers read lately.
+    pub(crate) headers: HeaderCache,
+    /// Blocks as they come.
+    pub(crate) feed: Feed,
+    /// Filters of polling clients.
+    pub(crate) filters: Filters,
+    /// Tips paid lately.
+    pub(crate) fees: FeeCache,
     heads: watch::Receiver<Heads>,
 }
 
 impl Context {
-    pub(crate) fn new(services: RpcServices) -> Arc<Self> {
+    pub(crate) fn new(services: RpcServices, namespaces: BTreeSet<Namespace>) -> Arc<Self> {
         let info = &services.info;
         let build = BuildLabels::new(info.version, info.git_sha);
         services.metrics.build_info.set(&build, 1);
+        let limits = &services.limits;
         Arc::new(Self {
-            submissions: Arc::new(Semaphore::new(services.limits.calls_waiting)),
+            submissions: Arc::new(Semaphore::new(limits.calls_waiting)),
+            sync_waits: Arc::new(Semaphore::new(limits.sync_waits)),
+            state_reads: Arc::new(Semaphore::new(limits.state_reads.max(1))),
+            heavy_reads: Arc::new(Semaphore::new(limits.heavy_reads.max(1))),
+            namespaces,
+            headers: HeaderCache::default(),
+            feed: Feed::default(),
+            filters: Filters::new(limits.filters, limits.filter_lifetime),
+            fees: FeeCache::default(),
             heads: services.store.heads(),
             domain: Domain::new(info.l1_chain_id, info.consensus, info.l2_chain_id),
             genesis_hash: keccak256(&info.genesis),
@@ -38,8 +70,22 @@ impl Context {
         })
     }
 
+    /// The heads that clients see. A block is shown when its state is here: certified blocks are
+    /// stored a moment before they are applied.
     pub(crate) fn heads(&self) -> Heads {
-        *self.heads.borrow()
+        let mut heads = *self.heads.borrow();
+        if let Some(evm) = &self.services.evm {
+            let applied = Height(evm.head().number);
+            heads.latest = heads.latest.min(applied);
+            heads.safe = heads.safe.min(applied);
+            heads.finalized = heads.finalized.min(applied);
+        }
+        heads
+    }
+
+    /// Tells of stored blocks, which may not be applied yet.
+    pub(crate) fn stored_heads(&self) -> watch::Receiver<Heads> {
+        self.heads.clone()
     }
 
     /// Height behind a tag; none above the latest block.

@@ -1,17 +1,16 @@
-//! `eth_*`, `net_*` and `web3_*`.
+//! `eth_*`: the chain, its blocks and transactions. `net_*`, `web3_*` and `rpc_modules`.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use alloy::rpc::types::{Block, SyncInfo, SyncStatus, Transaction};
-use alloy_primitives::{B256, Bytes, U64, U256, keccak256};
-use ande_consensus::Origin;
-use ande_primitives::{Height, MAX_TRANSACTION_BYTES};
+use alloy_primitives::{Address, B256, Bytes, U64, U256, keccak256};
+use ande_primitives::Height;
 
 use crate::{
     RpcError,
     args::{Args, Reference, missing},
-    blocks::{Position, eth_block, eth_transaction},
-    context::{Context, eth_header},
+    blocks::{Sealed, eth_transaction},
+    context::Context,
 };
 
 pub(crate) async fn chain_id(context: Arc<Context>, _: Args) -> Result<U64, RpcError> {
@@ -26,6 +25,34 @@ pub(crate) async fn client_version(context: Arc<Context>, _: Args) -> Result<Str
     let info = &context.services.info;
     let platform = format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH);
     Ok(format!("ande/v{}-{}/{platform}", info.version, info.git_sha))
+}
+
+pub(crate) async fn sha3(_: Arc<Context>, args: Args) -> Result<B256, RpcError> {
+    let data: Bytes = args.required(0)?;
+    Ok(keccak256(data))
+}
+
+pub(crate) async fn net_listening(_: Arc<Context>, _: Args) -> Result<bool, RpcError> {
+    Ok(true)
+}
+
+pub(crate) async fn net_peer_count(context: Arc<Context>, _: Args) -> Result<U64, RpcError> {
+    let peers = context.services.view.borrow().peers.len();
+    Ok(U64::from(peers))
+}
+
+/// The namespaces served here, as geth's `rpc_modules` lists them.
+pub(crate) async fn rpc_modules(
+    context: Arc<Context>,
+    _: Args,
+) -> Result<BTreeMap<&'static str, &'static str>, RpcError> {
+    let names = context.namespaces.iter().map(|namespace| namespace.name());
+    Ok(names.chain(["rpc"]).map(|name| (name, "1.0")).collect())
+}
+
+/// The node keeps no keys for others.
+pub(crate) async fn accounts(_: Arc<Context>, _: Args) -> Result<Vec<Address>, RpcError> {
+    Ok(Vec::new())
 }
 
 pub(crate) async fn block_number(context: Arc<Context>, _: Args) -> Result<U64, RpcError> {
@@ -47,48 +74,6 @@ pub(crate) async fn syncing(context: Arc<Context>, _: Args) -> Result<SyncStatus
     })))
 }
 
-pub(crate) async fn send_raw_transaction(
-    context: Arc<Context>,
-    args: Args,
-) -> Result<B256, RpcError> {
-    let raw: Bytes = args.required(0)?;
-    let metrics = &context.services.metrics;
-    // The pool says the same; this spares it the copy.
-    if raw.len() > MAX_TRANSACTION_BYTES {
-        metrics.tx_rejected.inc();
-        return Err(RpcError::Rejected(format!(
-            "oversized data: transaction size {}, limit {MAX_TRANSACTION_BYTES}",
-            raw.len()
-        )));
-    }
-    let submitted = submit(&context, raw).await;
-    let counter = if submitted.is_ok() { &metrics.tx_submitted } else { &metrics.tx_rejected };
-    counter.inc();
-    submitted
-}
-
-/// Submits in a task of its own: a client that hangs up, or a call that times out, must not leave
-/// a transaction half taken.
-async fn submit(context: &Context, raw: Bytes) -> Result<B256, RpcError> {
-    let slot = context.submissions.clone().try_acquire_owned();
-    let Ok(slot) = slot else {
-        return Err(RpcError::Unavailable("too many transactions at the same time".into()));
-    };
-    let ingress = context.services.ingress.clone();
-    let task = tokio::spawn(async move {
-        let submitted = ingress.submit(raw.0, Origin::Client).await;
-        drop(slot);
-        submitted
-    });
-    match task.await {
-        Ok(submitted) => Ok(submitted?),
-        Err(error) => {
-            tracing::error!(%error, "a transaction could not be handled");
-            Err(RpcError::Internal("the transaction could not be handled"))
-        }
-    }
-}
-
 pub(crate) async fn get_block_by_number(
     context: Arc<Context>,
     args: Args,
@@ -96,7 +81,7 @@ pub(crate) async fn get_block_by_number(
     let tag = args.tag(0)?;
     let full = args.optional(1)?.unwrap_or(false);
     match context.height_of_tag(tag) {
-        Some(height) => block(&context, height, full).await,
+        Some(height) => context.eth_block(height, full).await,
         None => Ok(None),
     }
 }
@@ -107,28 +92,105 @@ pub(crate) async fn get_block_by_hash(
 ) -> Result<Option<Block>, RpcError> {
     let hash: B256 = args.required(0)?;
     let full = args.optional(1)?.unwrap_or(false);
-    let height = if hash == context.genesis_hash {
-        Some(Height(0))
-    } else {
-        // Only Ethereum hashes: a client compares the answer's hash with the one it asked for.
-        context.services.store.height_of_block(hash).await?
-    };
-    match height {
-        Some(height) => block(&context, height, full).await,
+    match context.eth_height(Reference::Hash(hash)).await? {
+        Some(height) => context.eth_block(height, full).await,
         None => Ok(None),
     }
 }
 
-async fn block(context: &Context, height: Height, full: bool) -> Result<Option<Block>, RpcError> {
-    if height == Height(0) {
-        return eth_block(context.services.info.genesis.clone(), Vec::new(), full).await.map(Some);
-    }
-    match context.commit_at(height).await? {
-        Some(commit) => {
-            eth_block(commit.block.execution, commit.block.transactions, full).await.map(Some)
-        }
-        None => Ok(None),
-    }
+/// A block named by its hash or, by methods that say so, its number.
+async fn named(context: &Context, args: &Args, by_hash: bool) -> Result<Option<Height>, RpcError> {
+    let reference =
+        if by_hash { Reference::Hash(args.required(0)?) } else { Reference::Block(args.tag(0)?) };
+    context.eth_height(reference).await
+}
+
+async fn transaction_count(
+    context: &Context,
+    args: &Args,
+    by_hash: bool,
+) -> Result<Option<U64>, RpcError> {
+    let Some(height) = named(context, args, by_hash).await? else { return Ok(None) };
+    let body = context.body(height).await?;
+    Ok(body.map(|body| U64::from(body.transactions.len())))
+}
+
+pub(crate) async fn get_transaction_count_by_hash(
+    context: Arc<Context>,
+    args: Args,
+) -> Result<Option<U64>, RpcError> {
+    transaction_count(&context, &args, true).await
+}
+
+pub(crate) async fn get_transaction_count_by_number(
+    context: Arc<Context>,
+    args: Args,
+) -> Result<Option<U64>, RpcError> {
+    transaction_count(&context, &args, false).await
+}
+
+async fn uncle_count(
+    context: &Context,
+    args: &Args,
+    by_hash: bool,
+) -> Result<Option<U64>, RpcError> {
+    Ok(named(context, args, by_hash).await?.map(|_| U64::ZERO))
+}
+
+pub(crate) async fn get_uncle_count_by_hash(
+    context: Arc<Context>,
+    args: Args,
+) -> Result<Option<U64>, RpcError> {
+    uncle_count(&context, &args, true).await
+}
+
+pub(crate) async fn get_uncle_count_by_number(
+    context: Arc<Context>,
+    args: Args,
+) -> Result<Option<U64>, RpcError> {
+    uncle_count(&context, &args, false).await
+}
+
+pub(crate) async fn get_uncle_by_hash(
+    _: Arc<Context>,
+    args: Args,
+) -> Result<Option<Block>, RpcError> {
+    let _: B256 = args.required(0)?;
+    args.index(1).map(|_| None)
+}
+
+pub(crate) async fn get_uncle_by_number(
+    _: Arc<Context>,
+    args: Args,
+) -> Result<Option<Block>, RpcError> {
+    args.tag(0)?;
+    args.index(1).map(|_| None)
+}
+
+async fn transaction_at(
+    context: &Context,
+    args: &Args,
+    by_hash: bool,
+) -> Result<Option<Transaction>, RpcError> {
+    let index = args.index(1)?;
+    let Some(height) = named(context, args, by_hash).await? else { return Ok(None) };
+    let Some(body) = context.body(height).await? else { return Ok(None) };
+    let raw = usize::try_from(index).ok().and_then(|index| body.transactions.get(index));
+    raw.map(|raw| eth_transaction(raw, Some((body.sealed.as_ref(), index)), None)).transpose()
+}
+
+pub(crate) async fn get_transaction_by_block_hash(
+    context: Arc<Context>,
+    args: Args,
+) -> Result<Option<Transaction>, RpcError> {
+    transaction_at(&context, &args, true).await
+}
+
+pub(crate) async fn get_transaction_by_block_number(
+    context: Arc<Context>,
+    args: Args,
+) -> Result<Option<Transaction>, RpcError> {
+    transaction_at(&context, &args, false).await
 }
 
 pub(crate) async fn get_transaction_by_hash(
@@ -136,43 +198,52 @@ pub(crate) async fn get_transaction_by_hash(
     args: Args,
 ) -> Result<Option<Transaction>, RpcError> {
     let hash: B256 = args.required(0)?;
-    transaction(&context, hash).await
-}
-
-/// A transaction in a block or in the pool.
-async fn transaction(context: &Context, hash: B256) -> Result<Option<Transaction>, RpcError> {
-    if let Some(located) = locate(context, hash).await? {
-        let header = eth_header(&located.execution)?;
-        let position = Position {
-            header: &header,
-            hash: keccak256(&located.execution),
-            index: u64::from(located.index),
-        };
-        return eth_transaction(&located.raw, Some(position)).map(Some);
+    if let Some(located) = locate(&context, hash).await? {
+        let position = (located.sealed.as_ref(), u64::from(located.index));
+        return eth_transaction(&located.raw, Some(position), None).map(Some);
     }
     match context.services.ingress.pending(hash) {
-        Some(raw) => eth_transaction(&raw, None).map(Some),
+        Some(raw) => eth_transaction(&raw, None, None).map(Some),
         None => Ok(None),
     }
 }
 
-/// A transaction of a committed block.
+/// The bytes of a transaction in a block or in the pool; `0x` for an unknown one, as geth does.
+pub(crate) async fn get_raw_transaction(
+    context: Arc<Context>,
+    args: Args,
+) -> Result<Bytes, RpcError> {
+    let hash: B256 = args.required(0)?;
+    if let Some(located) = locate(&context, hash).await? {
+        return Ok(located.raw);
+    }
+    Ok(context.services.ingress.pending(hash).map(Bytes::from).unwrap_or_default())
+}
+
+/// A transaction of a block that clients see.
 pub(crate) struct Located {
     pub(crate) height: Height,
     pub(crate) index: u32,
-    pub(crate) execution: Bytes,
+    pub(crate) sealed: Arc<Sealed>,
     pub(crate) raw: Bytes,
+    /// All transactions of the block.
+    pub(crate) transactions: Vec<Bytes>,
 }
 
 pub(crate) async fn locate(context: &Context, hash: B256) -> Result<Option<Located>, RpcError> {
     let Some((height, index)) = context.services.store.locate_transaction(hash).await? else {
         return Ok(None);
     };
-    let Some(commit) = context.commit_at(height).await? else { return Ok(None) };
-    let block = commit.block;
-    let raw = block.transactions.into_iter().nth(index as usize);
-    match raw.filter(|raw| keccak256(raw) == hash) {
-        Some(raw) => Ok(Some(Located { height, index, execution: block.execution, raw })),
+    let Some(body) = context.body(height).await? else { return Ok(None) };
+    let raw = body.transactions.get(index as usize).filter(|raw| keccak256(raw) == hash);
+    match raw.cloned() {
+        Some(raw) => Ok(Some(Located {
+            height,
+            index,
+            sealed: body.sealed,
+            raw,
+            transactions: body.transactions,
+        })),
         None => {
             tracing::error!(%hash, %height, index, "the transaction index points to another one");
             Err(RpcError::Internal("the transaction index is damaged"))
@@ -180,7 +251,7 @@ pub(crate) async fn locate(context: &Context, hash: B256) -> Result<Option<Locat
     }
 }
 
-/// The reference in argument `index`, or the latest block.
+/// The reference in argument `index`.
 pub(crate) fn reference_or_missing(args: &Args, index: usize) -> Result<Reference, RpcError> {
     args.reference(index)?.ok_or_else(|| missing(index))
 }

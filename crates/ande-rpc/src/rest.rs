@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use alloy::consensus::Transaction as _;
-use alloy_primitives::{B256, keccak256};
+use alloy_primitives::B256;
 use axum::{
     Json,
     extract::{Path, State},
@@ -29,7 +29,7 @@ async fn find_tx(context: &Context, hash: &str) -> Result<Option<Value>, RpcErro
     let hash = parse(hash)?;
     let store = &context.services.store;
     let describe = |raw: &[u8]| -> Result<Value, RpcError> {
-        let tx = eth_transaction(raw, None)?;
+        let tx = eth_transaction(raw, None, None)?;
         Ok(json!({
             "tx_hash": hash,
             "chain_id": tx.chain_id(),
@@ -55,7 +55,7 @@ async fn find_tx(context: &Context, hash: &str) -> Result<Option<Value>, RpcErro
                 "status": "included",
                 "finality": finality,
                 "block_number": located.height,
-                "block_hash": keccak256(&located.execution),
+                "block_hash": located.sealed.hash,
                 "index": located.index,
                 "batch_number": batch.as_ref().map(|batch| batch.index),
                 "batch_hash": batch.as_ref().map(|batch| batch.batch_hash),

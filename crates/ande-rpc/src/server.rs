@@ -25,12 +25,8 @@ use tower_http::{
 use ande_telemetry::{METRICS_CONTENT_TYPE, PeerLabels};
 
 use crate::{
-    HEADER_NODE, HEADER_PROPOSER, RpcServices,
-    call::{self, Around},
-    context::Context,
-    headers, health,
-    listener::Acceptor,
-    rest, status,
+    HEADER_NODE, HEADER_PROPOSER, RpcServices, call::Around, context::Context, feed, headers,
+    health, listener::Acceptor, methods::Table, rest, status, subscriptions::HexIds,
 };
 
 /// Connections of the ops listener.
@@ -53,8 +49,10 @@ pub async fn serve_public(
 ) -> std::io::Result<()> {
     let limits = services.limits;
     let open = services.metrics.rpc_connections.clone();
-    let context = Context::new(services);
+    let namespaces = services.apis.public.clone();
+    let context = Context::new(services, namespaces);
     let (rpc, sessions) = json_rpc(&context).map_err(std::io::Error::other)?;
+    let feeding = tokio::spawn(feed::run(context.clone(), shutdown.clone()));
     let timeout =
         TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, limits.request_timeout);
     let cors =
@@ -94,24 +92,29 @@ pub async fn serve_public(
         sessions.stopped().await;
     })
     .await;
+    feeding.abort();
     Ok(())
 }
 
 /// Serves operators on `listener` until `shutdown`, then lets open requests finish and returns.
 ///
 /// # Errors
-/// None today; the type leaves room for them.
+/// Only when two methods have one name, before anything is served.
 pub async fn serve_ops(
     listener: TcpListener,
     services: RpcServices,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
     let limits = services.limits;
-    let context = Context::new(services);
+    let namespaces = services.apis.ops.clone();
+    let context = Context::new(services, namespaces);
+    let (rpc, sessions) = json_rpc(&context).map_err(std::io::Error::other)?;
+    let feeding = tokio::spawn(feed::run(context.clone(), shutdown.clone()));
     let app = health_routes()
         .route("/metrics", get(metrics))
         .route("/status", get(status_json))
         .with_state(context.clone())
+        .route_service("/", rpc)
         .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, limits.request_timeout))
         .layer(middleware::from_fn_with_state(context, headers::add));
     let acceptor = Acceptor {
@@ -125,8 +128,14 @@ pub async fn serve_ops(
     };
     let connections = acceptor.connections.clone();
     acceptor.run(listener).await;
+    let _ = sessions.stop();
     connections.close();
-    let _ = tokio::time::timeout(limits.grace, connections.wait()).await;
+    let _ = tokio::time::timeout(limits.grace, async {
+        connections.wait().await;
+        sessions.stopped().await;
+    })
+    .await;
+    feeding.abort();
     Ok(())
 }
 
@@ -162,8 +171,11 @@ fn json_rpc(
     let metrics = context.services.metrics.clone();
     let admitted = Arc::new(Semaphore::new(limits.calls_waiting));
     let working = Arc::new(Semaphore::new(limits.calls_at_once));
+    let table = Table::new(context.clone())?;
+    let methods = Arc::new(table.names);
     let around = RpcServiceBuilder::new().layer_fn(move |inner| Around {
         inner,
+        methods: methods.clone(),
         metrics: metrics.clone(),
         call_timeout: limits.call_timeout,
         admitted: admitted.clone(),
@@ -176,6 +188,9 @@ fn json_rpc(
         .max_request_body_size(limits.body_bytes)
         .max_response_body_size(limits.answer_bytes)
         .set_batch_request_config(BatchRequestConfig::Limit(limits.batch_calls))
+        .max_subscriptions_per_connection(limits.subscriptions)
+        .set_message_buffer_capacity(limits.socket_queue.max(1))
+        .set_id_provider(HexIds)
         .enable_ws_ping(PingConfig::new().ping_interval(PING_INTERVAL).inactive_limit(PING_LIMIT))
         .build();
     let (stop, handle) = stop_channel();
@@ -183,7 +198,7 @@ fn json_rpc(
         .set_config(config)
         .set_rpc_middleware(around)
         .to_service_builder()
-        .build(call::methods(context.clone())?, stop);
+        .build(table.module, stop);
     let rpc = tower::service_fn(move |request: Request| {
         let mut service = service.clone();
         async move {

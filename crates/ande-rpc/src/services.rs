@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use alloy_primitives::{Address, Bytes};
 use ande_consensus::{TransactionIngress, View};
+use ande_execution::EvmReader;
 use ande_l1::L1View;
 use ande_peer::Hello;
 use ande_primitives::NodeId;
@@ -11,6 +12,8 @@ use ande_store::Store;
 use ande_telemetry::Metrics;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+use crate::RpcApis;
 
 /// What other nodes last said of themselves.
 pub type PeerBook = watch::Receiver<BTreeMap<NodeId, Hello>>;
@@ -79,6 +82,35 @@ pub struct RpcLimits {
     pub ready_lag: u64,
     /// Age of the settlement view above which `/readyz` warns.
     pub l1_stale_after: Duration,
+    /// Small reads of the state that run at the same time.
+    pub state_reads: usize,
+    /// Calls, estimates, traces and log searches that run at the same time. Each may keep a core
+    /// busy.
+    pub heavy_reads: usize,
+    /// Most gas of a call or an estimate.
+    pub call_gas: u64,
+    /// Most blocks that one log search looks at.
+    pub log_blocks: u64,
+    /// Most logs of one answer.
+    pub logs: usize,
+    /// Most filters of all clients; large ones count more than once.
+    pub filters: usize,
+    /// A filter that nobody asks for this long is removed.
+    pub filter_lifetime: Duration,
+    /// Subscriptions of one connection.
+    pub subscriptions: u32,
+    /// Messages that wait for one WebSocket client.
+    pub socket_queue: u32,
+    /// A subscription ends when its client takes no message for this long.
+    pub slow_client: Duration,
+    /// Time that `eth_sendRawTransactionSync` waits when the client does not say.
+    pub sync_wait: Duration,
+    /// Longest such wait; below `call_timeout`.
+    pub max_sync_wait: Duration,
+    /// Clients that wait at the same time.
+    pub sync_waits: usize,
+    /// Tip in wei that is suggested while no transaction shows another.
+    pub default_tip: u64,
 }
 
 impl Default for RpcLimits {
@@ -97,6 +129,20 @@ impl Default for RpcLimits {
             grace: Duration::from_secs(5),
             ready_lag: 10,
             l1_stale_after: Duration::from_secs(60),
+            state_reads: 64,
+            heavy_reads: std::thread::available_parallelism().map_or(2, usize::from).max(2),
+            call_gas: 50_000_000,
+            log_blocks: 10_000,
+            logs: 10_000,
+            filters: 4096,
+            filter_lifetime: Duration::from_secs(300),
+            subscriptions: 64,
+            socket_queue: 256,
+            slow_client: Duration::from_secs(10),
+            sync_wait: Duration::from_secs(10),
+            max_sync_wait: Duration::from_secs(14),
+            sync_waits: 4096,
+            default_tip: 1_000_000,
         }
     }
 }
@@ -114,6 +160,11 @@ pub struct RpcServices {
     pub l1: watch::Receiver<L1View>,
     /// Other nodes.
     pub peers: PeerBook,
+    /// State, receipts and execution; none with an executor that has no state. Methods that need
+    /// it are then unknown.
+    pub evm: Option<EvmReader>,
+    /// What the listeners serve.
+    pub apis: RpcApis,
     /// Where transactions go.
     pub ingress: Arc<dyn TransactionIngress>,
     /// Metrics of the node.

@@ -8,12 +8,21 @@ use std::{
 };
 
 use alloy::{
-    consensus::{Header as EthHeader, SignableTransaction as _, TxEip1559, TxEnvelope, TxLegacy},
+    consensus::{
+        Header as EthHeader, SignableTransaction as _, Transaction as _, TxEip1559, TxEnvelope,
+        TxLegacy, transaction::SignerRecoverable as _,
+    },
     eips::{Decodable2718 as _, Encodable2718 as _},
     signers::{SignerSync as _, local::PrivateKeySigner},
 };
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
-use ande_consensus::{EnginePhase, Origin, PoolStatus, SubmitError, TransactionIngress, View};
+use ande_consensus::{
+    EnginePhase, Origin, PoolStatus, PooledEntry, SubmitError, TransactionIngress, View,
+};
+use ande_execution::{
+    Attributes, EmbeddedExecutor, EvmConfig, EvmGenesis, Executor as _, NoSenders,
+    state::StateOptions,
+};
 use ande_l1::{L1View, ValidatorInfo, ValidatorStatus};
 use ande_peer::{CheckpointRequest, Hello, PeerAuth, PeerHandler, PeerRefusal};
 use ande_primitives::{
@@ -21,12 +30,16 @@ use ande_primitives::{
     Height, Member, NodeId, NodeKey, QuorumFraction, Round, ScheduleMode, ScheduleRules, Signature,
     Skip, ValidatorKey,
 };
-use ande_rpc::{NodeInfo, RpcLimits, RpcServices, serve_ops, serve_public};
+use ande_rpc::{NodeInfo, RpcApis, RpcLimits, RpcServices, serve_ops, serve_public};
 use ande_store::{ChainIdentity, Store};
 use ande_telemetry::Metrics;
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{broadcast, watch},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) const CHAIN: u64 = 6174;
@@ -103,13 +116,91 @@ pub(crate) fn legacy(sender: u8, nonce: u64) -> Bytes {
     TxEnvelope::from(tx.into_signed(signature)).encoded_2718().into()
 }
 
+/// Ether of every funded account.
+pub(crate) const FUNDS: u128 = 1_000_000_000_000_000_000_000;
+/// Stores the first word of its input, logs the input with that word as topic, and returns it.
+pub(crate) const LOGGER: Address = Address::repeat_byte(0xa1);
+/// Reverts with `Error("nope")`.
+pub(crate) const REVERTER: Address = Address::repeat_byte(0xa2);
+/// Never ends.
+pub(crate) const LOOP: Address = Address::repeat_byte(0xa3);
+const LOGGER_CODE: &str = "0x365f5f375f35365fa15f355f55365ff3";
+const REVERTER_CODE: &str = "0x6064600a5f3960645ffd\
+08c379a0\
+0000000000000000000000000000000000000000000000000000000000000020\
+0000000000000000000000000000000000000000000000000000000000000004\
+6e6f706500000000000000000000000000000000000000000000000000000000";
+const LOOP_CODE: &str = "0x5b5f56";
+
+pub(crate) fn wallet(sender: u8) -> PrivateKeySigner {
+    PrivateKeySigner::from_slice(&[sender; 32]).unwrap()
+}
+
+pub(crate) fn evm_genesis() -> EvmGenesis {
+    let mut alloc = serde_json::Map::new();
+    for sender in 11..20 {
+        let balance = format!("{FUNDS:#x}");
+        alloc.insert(wallet(sender).address().to_string(), json!({ "balance": balance }));
+    }
+    for (address, code) in [(LOGGER, LOGGER_CODE), (REVERTER, REVERTER_CODE), (LOOP, LOOP_CODE)] {
+        alloc.insert(address.to_string(), json!({ "balance": "0x0", "code": code }));
+    }
+    let json = json!({
+        "config": {
+            "chainId": CHAIN, "homesteadBlock": 0, "eip150Block": 0, "eip155Block": 0,
+            "eip158Block": 0, "byzantiumBlock": 0, "constantinopleBlock": 0,
+            "petersburgBlock": 0, "istanbulBlock": 0, "berlinBlock": 0, "londonBlock": 0,
+            "mergeNetsplitBlock": 0, "terminalTotalDifficulty": 0, "shanghaiTime": 0,
+            "cancunTime": 0,
+        },
+        "nonce": "0x0", "timestamp": "0x0", "extraData": "0x", "gasLimit": "0x1c9c380",
+        "difficulty": "0x0", "coinbase": "0x0000000000000000000000000000000000000000",
+        "baseFeePerGas": "0x3b9aca00", "alloc": alloc,
+    });
+    EvmGenesis::from_json(&json.to_string()).unwrap()
+}
+
+/// A signed call or, without `to`, a create, that pays a tip of `tip` gwei.
+pub(crate) fn invoke(sender: u8, nonce: u64, to: TxKind, input: Bytes, tip: u128) -> Bytes {
+    let tx = TxEip1559 {
+        chain_id: CHAIN,
+        nonce,
+        gas_limit: 200_000,
+        max_fee_per_gas: 100_000_000_000,
+        max_priority_fee_per_gas: tip * 1_000_000_000,
+        to,
+        input,
+        ..TxEip1559::default()
+    };
+    let signature = wallet(sender).sign_hash_sync(&tx.signature_hash()).unwrap();
+    TxEnvelope::from(tx.into_signed(signature)).encoded_2718().into()
+}
+
+/// A call of the logger.
+pub(crate) fn log(sender: u8, nonce: u64, topic: u8) -> Bytes {
+    let input = [B256::repeat_byte(topic).as_slice(), b"data"].concat();
+    invoke(sender, nonce, TxKind::Call(LOGGER), input.into(), 1)
+}
+
 /// A pool that keeps what it gets.
-#[derive(Default)]
 pub(crate) struct Pool {
+    pub(crate) arrivals: broadcast::Sender<B256>,
     pub(crate) taken: Mutex<HashMap<B256, Bytes>>,
     pub(crate) refuse: Mutex<Option<SubmitError>>,
     pub(crate) delay: Mutex<Option<Duration>>,
     pub(crate) order: Mutex<Vec<B256>>,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self {
+            arrivals: broadcast::Sender::new(64),
+            taken: Mutex::default(),
+            refuse: Mutex::default(),
+            delay: Mutex::default(),
+            order: Mutex::default(),
+        }
+    }
 }
 
 #[async_trait]
@@ -128,7 +219,9 @@ impl TransactionIngress for Pool {
         TxEnvelope::decode_2718_exact(&raw).map_err(|_| {
             SubmitError::Rejected("rlp: value size exceeds available input length".into())
         })?;
-        self.taken.lock().unwrap().insert(hash, raw);
+        if self.taken.lock().unwrap().insert(hash, raw).is_none() {
+            let _ = self.arrivals.send(hash);
+        }
         Ok(hash)
     }
 
@@ -139,6 +232,26 @@ impl TransactionIngress for Pool {
     fn status(&self) -> PoolStatus {
         let pending = self.taken.lock().unwrap().len();
         PoolStatus { pending, queued: 0, bytes: pending * 100 }
+    }
+
+    /// Nonces from 100 on count as queued.
+    fn content(&self, sender: Option<Address>) -> Vec<PooledEntry> {
+        let taken = self.taken.lock().unwrap();
+        let mut entries: Vec<_> = taken
+            .values()
+            .map(|raw| {
+                let tx = TxEnvelope::decode_2718_exact(raw).unwrap();
+                let (sender, nonce) = (tx.recover_signer().unwrap(), tx.nonce());
+                PooledEntry { sender, nonce, raw: raw.0.clone(), executable: nonce < 100 }
+            })
+            .filter(|entry| sender.is_none_or(|sender| entry.sender == sender))
+            .collect();
+        entries.sort_by_key(|entry| (entry.sender, entry.nonce));
+        entries
+    }
+
+    fn arrivals(&self) -> Option<broadcast::Receiver<B256>> {
+        Some(self.arrivals.subscribe())
     }
 }
 
@@ -183,6 +296,8 @@ pub(crate) struct Node {
     pub(crate) ops: SocketAddr,
     pub(crate) public: JoinHandle<std::io::Result<()>>,
     pub(crate) commits: Vec<Commit>,
+    pub(crate) evm: Option<EmbeddedExecutor>,
+    genesis: EthHeader,
     _dir: tempfile::TempDir,
 }
 
@@ -192,13 +307,38 @@ impl Node {
     }
 
     pub(crate) async fn start_with(limits: RpcLimits) -> Self {
+        Self::assemble(limits, RpcApis::default(), false).await
+    }
+
+    /// A node that executes.
+    pub(crate) async fn start_evm() -> Self {
+        Self::start_evm_with(RpcLimits::default(), RpcApis::default()).await
+    }
+
+    pub(crate) async fn start_evm_with(limits: RpcLimits, apis: RpcApis) -> Self {
+        Self::assemble(limits, apis, true).await
+    }
+
+    async fn assemble(limits: RpcLimits, apis: RpcApis, executes: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        let (evm, genesis) = if executes {
+            let genesis = evm_genesis();
+            let config = EvmConfig {
+                genesis: genesis.clone(),
+                dir: dir.path().join("evm"),
+                state: StateOptions::default(),
+            };
+            let evm = EmbeddedExecutor::open(config, Arc::new(NoSenders)).unwrap();
+            (Some(evm), genesis.header().clone())
+        } else {
+            (None, genesis())
+        };
         let identity = ChainIdentity {
             l1_chain_id: L1,
             consensus: CONSENSUS,
             coordinator: Address::repeat_byte(0xc1),
             l2_chain_id: CHAIN,
-            genesis_hash: genesis().hash_slow(),
+            genesis_hash: genesis.hash_slow(),
         };
         let store = Store::open(dir.path(), identity).await.unwrap();
         store.put_set(&set(0)).await.unwrap();
@@ -236,7 +376,7 @@ impl Node {
                 consensus: CONSENSUS,
                 coordinator: Address::repeat_byte(0xc1),
                 l2_chain_id: CHAIN,
-                genesis: rlp(&genesis()),
+                genesis: rlp(&genesis),
                 block_time: Duration::from_secs(2),
                 batcher_enabled: true,
                 pool_capacity: 20_000,
@@ -245,6 +385,8 @@ impl Node {
             view: view.subscribe(),
             l1: l1.subscribe(),
             peers: peers.subscribe(),
+            evm: evm.as_ref().map(EmbeddedExecutor::reader),
+            apis,
             ingress: pool.clone(),
             metrics: metrics.clone(),
             engine_metrics: Some(|| {
@@ -280,6 +422,8 @@ impl Node {
             ops,
             public,
             commits: Vec::new(),
+            evm,
+            genesis,
             _dir: dir,
         }
     }
@@ -289,16 +433,31 @@ impl Node {
         let height = Height(self.commits.len() as u64 + 1);
         let (parent_hash, parent_execution) = match self.commits.last() {
             Some(parent) => (parent.block.hash(), parent.block.header.execution_hash),
-            None => (genesis().hash_slow(), genesis().hash_slow()),
+            None => (self.genesis.hash_slow(), self.genesis.hash_slow()),
         };
         let set = set(0);
-        let eth = EthHeader {
-            number: height.0,
-            parent_hash: parent_execution,
-            timestamp: 1_000 + height.0,
-            ..genesis()
+        let timestamp = 1_000 + height.0;
+        let proposer = set.proposer_address(height, Skip(0));
+        let execution = match &self.evm {
+            Some(evm) => {
+                let attributes = Attributes {
+                    number: height.0,
+                    timestamp_ms: timestamp * 1000,
+                    fee_recipient: proposer,
+                    parent_execution_hash: parent_execution,
+                    parent_consensus_hash: parent_hash,
+                };
+                let payload = evm.propose(attributes, transactions.clone()).await.unwrap();
+                assert_eq!(payload.transactions, transactions, "a transaction was left out");
+                payload.header.clone()
+            }
+            None => rlp(&EthHeader {
+                number: height.0,
+                parent_hash: parent_execution,
+                timestamp,
+                ..genesis()
+            }),
         };
-        let execution = rlp(&eth);
         let header = Header {
             l2_chain_id: CHAIN,
             era: set.era,
@@ -306,8 +465,8 @@ impl Node {
             height,
             skip: Skip(0),
             parent_hash,
-            proposer: set.proposer_address(height, Skip(0)),
-            timestamp_ms: eth.timestamp * 1000,
+            proposer,
+            timestamp_ms: timestamp * 1000,
             forced_up_to: 0,
             forced_acc: B256::ZERO,
             execution_hash: keccak256(&execution),
@@ -330,6 +489,12 @@ impl Node {
         certificate.signatures.sort_by_key(|entry| entry.signer);
         let commit = Commit { block: Block { header, execution, transactions }, certificate };
         self.store.commit(&commit).await.unwrap();
+        if let Some(evm) = &self.evm {
+            evm.commit(commit.block.header.execution_hash).await.unwrap();
+        }
+        for raw in &commit.block.transactions {
+            self.pool.taken.lock().unwrap().remove(&keccak256(raw));
+        }
         self.commits.push(commit.clone());
         commit
     }
@@ -348,8 +513,16 @@ impl Node {
 
     /// Posts any body as JSON-RPC.
     pub(crate) async fn post(&self, body: impl Into<reqwest::Body>) -> reqwest::Response {
+        self.post_to(self.rpc, body).await
+    }
+
+    async fn post_to(
+        &self,
+        address: SocketAddr,
+        body: impl Into<reqwest::Body>,
+    ) -> reqwest::Response {
         reqwest::Client::new()
-            .post(self.url())
+            .post(format!("http://{address}"))
             .header("content-type", "application/json")
             .body(body)
             .send()
@@ -359,8 +532,23 @@ impl Node {
 
     /// One call; `Ok` is the result, `Err` the error object.
     pub(crate) async fn call(&self, method: &str, params: Value) -> Result<Value, Value> {
+        self.call_to(self.rpc, method, params).await
+    }
+
+    /// The same, asked on the operators' listener.
+    pub(crate) async fn call_ops(&self, method: &str, params: Value) -> Result<Value, Value> {
+        self.call_to(self.ops, method, params).await
+    }
+
+    async fn call_to(
+        &self,
+        address: SocketAddr,
+        method: &str,
+        params: Value,
+    ) -> Result<Value, Value> {
         let request = json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params });
-        let answer: Value = self.post(request.to_string()).await.json().await.unwrap();
+        let answer = self.post_to(address, request.to_string()).await;
+        let answer: Value = answer.json().await.unwrap();
         assert_eq!(answer["id"], 7, "{answer}");
         match answer.get("error") {
             Some(error) => Err(error.clone()),

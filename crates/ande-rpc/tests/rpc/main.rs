@@ -4,6 +4,7 @@
 
 mod ande;
 mod eth;
+mod execution;
 mod fixture;
 mod health;
 mod hostile;
