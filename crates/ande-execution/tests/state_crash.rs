@@ -139,6 +139,7 @@ fn a_killed_store_is_at_a_block_that_was_applied() {
         // One block may have been applied after the last report.
         assert!(head.number >= durable && head.number <= applied + 1, "round {round}: {head:?}");
         assert_eq!(store.persisted(), head.number);
+        applied = head.number;
         chain.grow(head.number);
         assert_eq!(head, chain.0.block(head.number));
         let oldest = head.number.saturating_sub(HISTORY);

@@ -19,7 +19,8 @@ use super::{
 
 /// Entries held in memory per table before they are sorted to disk; read again at the start.
 const MEMTABLE_BYTES: u64 = 8 << 20;
-const JOURNAL_BYTES: u64 = 256 << 20;
+/// What is replayed at most at the start.
+const JOURNAL_BYTES: u64 = 128 << 20;
 const FORMAT: u32 = 1;
 
 /// Keys of [`Table::Meta`].
@@ -56,7 +57,7 @@ const fn is_damage(error: &fjall::Error) -> bool {
 fn failed(doing: &'static str) -> impl Fn(fjall::Error) -> StateError {
     move |source| match is_damage(&source) {
         true => Damage::Files { doing, reason: source.to_string() }.into(),
-        false => StateError::Disk { doing, source: Arc::new(source) },
+        false => StateError::Disk { doing, cause: Arc::new(source) },
     }
 }
 

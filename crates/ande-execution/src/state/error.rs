@@ -16,13 +16,12 @@ pub enum StateError {
         path: PathBuf,
     },
     /// The database failed.
-    #[error("the state database failed to {doing}")]
+    #[error("the state database failed to {doing}: {cause}")]
     Disk {
         /// What was tried.
         doing: &'static str,
         /// Why it failed.
-        #[source]
-        source: Arc<fjall::Error>,
+        cause: Arc<fjall::Error>,
     },
     /// The writing thread could not be started.
     #[error("the thread that writes the state cannot be started: {0}")]

@@ -127,8 +127,8 @@ impl Queue {
                 Ok(()) => self.done(&jobs),
                 Err(error) => {
                     let first = jobs.first().map(|job| job.meta.number);
-                    tracing::error!(?first, error = %chain(&error), "state cannot be written");
-                    return self.fail(chain(&error));
+                    tracing::error!(?first, %error, "the state cannot be written");
+                    return self.fail(error.to_string());
                 }
             }
         }
@@ -142,17 +142,6 @@ impl State {
             None => Ok(()),
         }
     }
-}
-
-/// An error with its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 /// Writes blocks, one batch each, and makes them durable.
@@ -266,7 +255,7 @@ mod tests {
     }
 
     fn failure() -> StateError {
-        StateError::Disk { doing: "write a block", source: Arc::new(fjall::Error::Poisoned) }
+        StateError::Disk { doing: "write a block", cause: Arc::new(fjall::Error::Poisoned) }
     }
 
     #[test]
