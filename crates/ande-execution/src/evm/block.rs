@@ -16,12 +16,15 @@ use alloy_evm::{
 use alloy_primitives::{B64, B256, Bloom, Bytes, U256};
 use alloy_rlp::Encodable as _;
 use ande_primitives::MAX_BLOCK_TRANSACTIONS;
-use revm::database::{State, states::bundle_state::BundleRetention};
+use revm::{
+    context_interface::result::EVMError,
+    database::{State, states::bundle_state::BundleRetention},
+};
 
 use super::{
     BlockReceipts, ExecutedReceipt,
     changes::block_changes,
-    database::StateDatabase,
+    database::{DatabaseError, StateDatabase},
     senders::Candidate,
     spec::{CancunSpec, block_env, next_base_fee},
 };
@@ -136,6 +139,9 @@ pub(crate) fn run<S: StateRead>(
                 let reason = error.to_string();
                 return Err(RunError::Transaction { index, hash: candidate.hash, reason });
             }
+            Err(error) if unfit == Unfit::LeaveOut && !is_of_the_state(&error) => {
+                tracing::warn!(hash = %candidate.hash, %error, "the EVM gave up on a transaction");
+            }
             Err(error) => return Err(fault(error)),
         }
     }
@@ -161,6 +167,12 @@ pub(crate) fn run<S: StateRead>(
         .collect();
     let receipts = BlockReceipts::new(receipts);
     Ok(Outcome { included, gas_used: result.gas_used, receipts, changes })
+}
+
+/// Whether the state did not answer, so that no other transaction can run either.
+fn is_of_the_state(error: &BlockExecutionError) -> bool {
+    let evm = error.as_internal().and_then(|error| error.downcast_evm::<EVMError<DatabaseError>>());
+    !matches!(evm, Some(EVMError::Custom(_) | EVMError::Transaction(_)))
 }
 
 fn context(header: &Header, transactions: usize) -> EthBlockExecutionCtx<'static> {

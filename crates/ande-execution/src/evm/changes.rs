@@ -28,7 +28,10 @@ pub(crate) fn block_changes(bundle: BundleState) -> BlockChanges {
         if let Some(after) = after
             && after.code_hash != KECCAK_EMPTY
             && before.is_none_or(|before| before.code_hash != after.code_hash)
-            && let Some(code) = bundle.contracts.get(&after.code_hash)
+            && let Some(code) = bundle
+                .contracts
+                .get(&after.code_hash)
+                .or_else(|| account.info.as_ref().and_then(|info| info.code.as_ref()))
         {
             changes.codes.insert(after.code_hash, code.original_bytes());
         }

@@ -12,13 +12,14 @@ use super::{
     EvmConfig, EvmReader, SenderSource,
     block::{Outcome, RunError, Unfit, next_header, run},
     chain::{Chain, Tip, fault},
+    database::StateDatabase,
     record::Record,
     senders::candidates,
 };
 use crate::{
     Attributes, ExecHead, ExecutionError, Executor, Payload, PayloadStatus, Recovery,
     header::{difference, is_on, not_on_head},
-    state::{BlockChanges, BlockMeta, Prepared},
+    state::{BlockChanges, BlockMeta, Prepared, StateView},
     transactions_root,
 };
 
@@ -188,10 +189,11 @@ impl Inner {
             }
         }
         let chain_id = self.chain.genesis.chain_id();
-        let outcome = run(&database, chain_id, &header, &fit, Unfit::LeaveOut)
+        let mut outcome = run(&database, chain_id, &header, &fit, Unfit::LeaveOut)
             .map_err(|error| ExecutionError::State(error.to_string()))?;
         let transactions: Vec<Bytes> =
             outcome.included.iter().map(|index| fit[*index].raw.clone()).collect();
+        let changes = std::mem::take(&mut outcome.changes);
         if transactions.len() < given {
             tracing::debug!(
                 number = header.number,
@@ -200,9 +202,12 @@ impl Inner {
                 "left transactions out of the block"
             );
         }
-        header.transactions_root = transactions_root(&transactions);
-        let receipts_root = outcome.receipts.root();
-        let prepared = self.chain.store.prepare(outcome.changes.clone()).map_err(fault)?;
+        let ((transactions_root, receipts_root), prepared) = rayon::join(
+            || (transactions_root(&transactions), outcome.receipts.root()),
+            || self.chain.store.prepare(changes),
+        );
+        header.transactions_root = transactions_root;
+        let prepared = prepared.map_err(fault)?;
         fill(&mut header, &outcome, receipts_root, prepared.root());
         let payload = Payload::new(&header, transactions);
         if self.keep(header, outcome, prepared) {
@@ -254,8 +259,21 @@ impl Inner {
         if self.kept.lock().get(&hash).is_some() {
             return Ok(PayloadStatus::Valid);
         }
-        let mut all = Vec::with_capacity(payload.transactions.len());
-        for candidate in candidates(payload.transactions, &*self.senders) {
+        self.execute(&head, &database, expected, header, payload.transactions)
+    }
+
+    /// Runs somebody else's block and compares the results with its header. `expected` has what is
+    /// known before.
+    fn execute(
+        &self,
+        head: &BlockMeta,
+        database: &StateDatabase<StateView>,
+        mut expected: Header,
+        header: Header,
+        transactions: Vec<Bytes>,
+    ) -> Result<PayloadStatus, ExecutionError> {
+        let mut all = Vec::with_capacity(transactions.len());
+        for candidate in candidates(transactions, &*self.senders) {
             match candidate {
                 Ok(candidate) => all.push(candidate),
                 Err((hash, reason)) => {
@@ -263,26 +281,30 @@ impl Inner {
                 }
             }
         }
-        let outcome =
-            match run(&database, self.chain.genesis.chain_id(), &expected, &all, Unfit::Refuse) {
-                Ok(outcome) => outcome,
-                Err(error @ RunError::Transaction { .. }) => {
-                    return Ok(PayloadStatus::Invalid(error.to_string()));
-                }
-                Err(RunError::Fault(reason)) => return Err(ExecutionError::State(reason)),
-            };
-        let receipts_root = outcome.receipts.root();
-        let prepared = self.chain.store.prepare(outcome.changes.clone()).map_err(fault)?;
-        if self.chain.head().hash != head.hash {
+        let chain_id = self.chain.genesis.chain_id();
+        let mut outcome = match run(database, chain_id, &expected, &all, Unfit::Refuse) {
+            Ok(outcome) => outcome,
+            Err(error @ RunError::Transaction { .. }) => {
+                return Ok(PayloadStatus::Invalid(error.to_string()));
+            }
+            Err(RunError::Fault(reason)) => return Err(ExecutionError::State(reason)),
+        };
+        let changes = std::mem::take(&mut outcome.changes);
+        let (receipts_root, prepared) =
+            rayon::join(|| outcome.receipts.root(), || self.chain.store.prepare(changes));
+        let prepared = prepared.map_err(fault)?;
+        if self.chain.head() != *head {
             return Ok(moved());
         }
         fill(&mut expected, &outcome, receipts_root, prepared.root());
         if let Some(difference) = difference(&expected, &header) {
+            // Either this node or the proposer went wrong: say what to compare.
+            let again = run(database, chain_id, &expected, &all, Unfit::Refuse);
             tracing::error!(
                 number = header.number,
-                %hash,
+                hash = %header.hash_slow(),
                 difference,
-                accounts = %changed_accounts(&outcome.changes),
+                accounts = again.map(|again| changed_accounts(&again.changes)).unwrap_or_default(),
                 "executing a block gave another result than its header says"
             );
             return Ok(PayloadStatus::Invalid(difference));

@@ -143,3 +143,104 @@ impl StoredReceipt {
         Ok(ExecutedReceipt { sender: self.sender, receipt, gas_used, contract_address })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use alloy_primitives::{B256, LogData};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn record(gas: &[(u64, bool, u8, usize)]) -> Record {
+        let mut cumulative_gas_used = 0;
+        let receipts = gas
+            .iter()
+            .enumerate()
+            .map(|(index, (gas_used, success, kind, logs))| {
+                cumulative_gas_used += gas_used;
+                let log = |topics: usize| Log {
+                    address: Address::repeat_byte(index as u8),
+                    data: LogData::new_unchecked(
+                        vec![B256::repeat_byte(7); topics % 5],
+                        vec![1; topics].into(),
+                    ),
+                };
+                let receipt = Receipt {
+                    status: Eip658Value::Eip658(*success),
+                    cumulative_gas_used,
+                    logs: (0..*logs).map(log).collect(),
+                }
+                .with_bloom();
+                let (receipt, contract_address) = match kind % 3 {
+                    0 => (ReceiptEnvelope::Legacy(receipt), None),
+                    1 => (ReceiptEnvelope::Eip2930(receipt), None),
+                    _ => (ReceiptEnvelope::Eip1559(receipt), Some(Address::repeat_byte(9))),
+                };
+                let sender = Address::repeat_byte(1);
+                ExecutedReceipt { sender, receipt, gas_used: *gas_used, contract_address }
+            })
+            .collect();
+        let receipts = BlockReceipts::new(receipts);
+        let header = Header {
+            gas_used: cumulative_gas_used,
+            logs_bloom: receipts.bloom,
+            receipts_root: receipts.root(),
+            ..Header::default()
+        };
+        Record { header: Arc::new(header), receipts: Arc::new(receipts) }
+    }
+
+    fn any_gas() -> impl Strategy<Value = Vec<(u64, bool, u8, usize)>> {
+        let one = (0..1_000_000u64, any::<bool>(), any::<u8>(), 0..4usize);
+        proptest::collection::vec(one, 0..20)
+    }
+
+    #[test]
+    fn records_of_other_versions_and_without_bytes_are_refused() {
+        assert_eq!(Record::decode(&[]), Err(RecordError::Version(None)));
+        assert_eq!(Record::decode(&[2, 0xc0]), Err(RecordError::Version(Some(2))));
+        let mut long = record(&[(21_000, true, 0, 1)]).encode().to_vec();
+        long.push(0);
+        assert!(matches!(Record::decode(&long), Err(RecordError::Rlp(_))));
+    }
+
+    #[test]
+    fn receipts_that_the_header_does_not_commit_to_are_refused() {
+        let good = record(&[(21_000, true, 0, 1), (30_000, true, 2, 0)]);
+        let other = record(&[(21_000, false, 0, 1), (30_000, true, 2, 0)]);
+        let mixed = Record { header: good.header.clone(), receipts: other.receipts };
+        let refused = Record::decode(&mixed.encode());
+        assert_eq!(refused, Err(RecordError::Header("receiptsRoot")));
+        let shorter = record(&[(21_000, true, 0, 1)]);
+        let mixed = Record { header: good.header, receipts: shorter.receipts };
+        assert_eq!(Record::decode(&mixed.encode()), Err(RecordError::Header("gasUsed")));
+    }
+
+    proptest! {
+        #[test]
+        fn records_survive(gas in any_gas()) {
+            let record = record(&gas);
+            let bytes = record.encode();
+            prop_assert_eq!(Record::decode(&bytes).unwrap(), record);
+        }
+
+        #[test]
+        fn damaged_records_are_refused_or_are_another_canonical_record(
+            gas in any_gas(),
+            at in any::<prop::sample::Index>(),
+            bit in 0..8u8,
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let bytes = record(&gas).encode().to_vec();
+            prop_assert!(Record::decode(&bytes[..cut.index(bytes.len())]).is_err());
+            let mut changed = bytes;
+            let at = at.index(changed.len());
+            changed[at] ^= 1 << bit;
+            if let Ok(decoded) = Record::decode(&changed) {
+                prop_assert_eq!(decoded.encode().to_vec(), changed);
+            }
+        }
+    }
+}
