@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use alloy_primitives::Bytes;
 use ande_peer::{PeerClient, PeerTarget};
 use ande_primitives::NodeId;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -13,8 +13,10 @@ use tracing::debug;
 const QUEUE: usize = 20_000;
 /// Most transactions in one request.
 const BATCH: usize = 512;
-/// Most bytes in one request.
-const BATCH_BYTES: usize = 1 << 20;
+/// Bytes after which a request is sent.
+const BATCH_BYTES: usize = 64 << 10;
+/// Requests to one peer at the same time, so that its disk does not set the pace.
+const IN_FLIGHT: usize = 4;
 /// Time that a batch collects.
 const GATHER: Duration = Duration::from_millis(5);
 /// Pause after a failed request.
@@ -119,25 +121,38 @@ async fn send_all(
     mut incoming: mpsc::Receiver<Bytes>,
     stop: CancellationToken,
 ) {
+    let slots = Arc::new(Semaphore::new(IN_FLIGHT));
     loop {
-        let batch = tokio::select! {
+        // First a free slot: while there is none, the next batch grows.
+        let next = async {
+            let slot = slots.clone().acquire_owned().await;
+            (slot, gather(&mut incoming).await)
+        };
+        let (slot, batch) = tokio::select! {
             () = stop.cancelled() => return,
-            batch = gather(&mut incoming) => batch,
+            next = next => next,
         };
         if batch.is_empty() {
             return;
         }
-        for attempt in 1..=ATTEMPTS {
-            let sent = tokio::select! {
-                () = stop.cancelled() => return,
-                sent = client.send_transactions(&target, &batch) => sent,
-            };
-            match sent {
-                Ok(()) => break,
-                Err(error) => debug!(peer = %target.node_id, attempt, %error, "gossip failed"),
+        let (client, target, stop) = (client.clone(), target.clone(), stop.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = send(&client, &target, &batch) => {}
             }
-            tokio::time::sleep(RETRY).await;
+            drop(slot);
+        });
+    }
+}
+
+async fn send(client: &PeerClient, target: &PeerTarget, batch: &[Bytes]) {
+    for attempt in 1..=ATTEMPTS {
+        match client.send_transactions(target, batch).await {
+            Ok(()) => return,
+            Err(error) => debug!(peer = %target.node_id, attempt, %error, "gossip failed"),
         }
+        tokio::time::sleep(RETRY).await;
     }
 }
 
