@@ -230,7 +230,7 @@ async fn transactions_that_do_not_fit_by_gas_wait() {
         node.pool.admit(raw.clone()).await.unwrap();
     }
     for raw in &greedy {
-        assert_eq!(node.decide().await.block.transactions, [raw.clone()]);
+        assert_eq!(node.decide().await.block.transactions, std::slice::from_ref(raw));
     }
     assert_eq!(counts(&node), (0, 0));
 }
