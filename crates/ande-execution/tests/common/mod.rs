@@ -174,15 +174,20 @@ pub fn with_list(nonce: u64) -> TxEip2930 {
 
 /// A genesis file with ether for the wallets and the contract of EIP-4788.
 pub fn genesis_json() -> String {
-    let mut alloc = (0..FUNDED)
+    let contract = format!(
+        r#""{BEACON_ROOTS_ADDRESS}": {{"balance": "0x0", "nonce": "0x1", "code": "{BEACON_ROOTS_CODE}"}}"#
+    );
+    genesis_json_with(&format!("{},{contract}", funded()), "")
+}
+
+/// The wallets with ether, as accounts of a genesis file.
+pub fn funded() -> String {
+    let accounts = (0..FUNDED)
         .map(|number| {
             format!(r#""{}": {{"balance": "0x3635c9adc5dea00000"}}"#, wallet(number).address)
         })
         .collect::<Vec<_>>();
-    alloc.push(format!(
-        r#""{BEACON_ROOTS_ADDRESS}": {{"balance": "0x0", "nonce": "0x1", "code": "{BEACON_ROOTS_CODE}"}}"#
-    ));
-    genesis_json_with(&alloc.join(","), "")
+    accounts.join(",")
 }
 
 pub fn genesis_json_with(alloc: &str, more_config: &str) -> String {
