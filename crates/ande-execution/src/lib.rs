@@ -4,6 +4,7 @@
 //! judge a payload, make it the head. [`Payload`] is the currency: a bit-exact Ethereum header with
 //! its transactions. [`NoneExecutor`] orders opaque transactions without running them.
 
+mod engine_api;
 mod error;
 mod evm;
 mod executor;
@@ -12,6 +13,9 @@ mod none;
 mod payload;
 pub mod state;
 
+pub use engine_api::{
+    ClientBlock, EngineClient, EngineConfig, EngineError, EngineStatus, JwtSecret,
+};
 pub use error::{ExecutionError, PayloadError};
 pub use evm::{
     BlockReceipts, CallError, CallRequest, EmbeddedExecutor, EvmConfig, EvmGenesis, EvmReader,

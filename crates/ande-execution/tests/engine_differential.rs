@@ -1,0 +1,91 @@
+//! Our blocks are Ethereum's: an independent execution client takes them with equal hashes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod common;
+mod engine_common;
+
+use std::time::Instant;
+
+use ande_execution::{EngineStatus, EvmGenesis, Executor as _, PayloadStatus};
+use common::Node;
+use engine_common::{ethereumjs::EthereumJs, genesis_json, workload::Workload};
+
+/// Transactions of the ordinary test; `ANDE_DIFFERENTIAL_TXS` asks for another number.
+const TRANSACTIONS: usize = 1_000;
+
+/// Transactions of a block. The client keeps its only thread busy with larger ones.
+const PER_BLOCK: usize = 90;
+
+/// Kinds that must have been there, or the test shows less than it says.
+const KINDS: usize = 30;
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_independent_client_takes_our_blocks() {
+    let wanted = usize::try_from(number("ANDE_DIFFERENTIAL_TXS", TRANSACTIONS as u64)).unwrap();
+    let seed = number("ANDE_DIFFERENTIAL_SEED", 6174);
+    let genesis = EvmGenesis::from_json(&genesis_json()).unwrap();
+    let (ours, follower) = (Node::with(genesis.clone()), Node::with(genesis.clone()));
+    let server = EthereumJs::start(&genesis_json()).await;
+    let client = server.client();
+    assert_eq!(client.chain_id().await.unwrap(), genesis.chain_id());
+    let first = client.head().await.unwrap();
+    assert_eq!((first.number, first.hash), (0, genesis.hash()), "the genesis differs");
+
+    let begin = Instant::now();
+    let mut workload = Workload::new(seed);
+    let (mut sent, mut succeeded) = (0, 0);
+    while sent < wanted {
+        let transactions = workload.block(PER_BLOCK.min(wanted - sent));
+        let payload = ours.grow(transactions).await;
+        let (number, hash) = (payload.number().unwrap(), payload.hash());
+        let status = client.new_payload(&payload).await;
+        assert_eq!(
+            status,
+            Ok(EngineStatus::Valid),
+            "block {number} {hash} of seed {seed}:\n{}",
+            server.log()
+        );
+        assert_eq!(client.forkchoice(hash).await, Ok(EngineStatus::Valid), "block {number}");
+        assert_eq!(follower.validate(&payload).await, PayloadStatus::Valid);
+        follower.commit(&payload).await;
+        sent += payload.transactions.len();
+        succeeded += ours.outcomes().iter().filter(|(success, _)| *success).count();
+    }
+    let (head, end) = (ours.executor.head().await, client.head().await.unwrap());
+    assert_eq!((end.number, end.hash), (head.number, head.hash));
+    println!(
+        "{sent} transactions in {} blocks, {succeeded} without failure, VALID with equal hashes \
+         after {:.1?}\n{:#?}",
+        head.number,
+        begin.elapsed(),
+        workload.kinds
+    );
+    if wanted >= TRANSACTIONS {
+        assert!(workload.kinds.len() >= KINDS, "only {:?}", workload.kinds);
+        assert!(succeeded * 10 > sent * 5 && succeeded * 10 < sent * 9);
+    }
+}
+
+/// Were this to fail, the differential test would prove nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_refuses_a_block_with_one_wrong_bit() {
+    let genesis = EvmGenesis::from_json(&genesis_json()).unwrap();
+    let ours = Node::with(genesis);
+    let server = EthereumJs::start(&genesis_json()).await;
+    let client = server.client();
+    let payload = ours.build(Workload::new(1).block(20)).await;
+    for change in 0..3 {
+        let wrong = common::with_header(&payload, |header| match change {
+            0 => header.state_root.0[31] ^= 1,
+            1 => header.gas_used += 1,
+            _ => header.receipts_root.0[0] ^= 0x80,
+        });
+        let status = client.new_payload(&wrong).await.unwrap();
+        assert!(matches!(status, EngineStatus::Invalid(_)), "change {change}: {status:?}");
+    }
+    assert_eq!(client.new_payload(&payload).await, Ok(EngineStatus::Valid));
+}
