@@ -2,7 +2,10 @@
 //!
 //! [`Executor`] is what the chain asks of whatever turns transactions into blocks: make a payload,
 //! judge a payload, make it the head. [`Payload`] is the currency: a bit-exact Ethereum header with
-//! its transactions. [`NoneExecutor`] orders opaque transactions without running them.
+//! its transactions. [`EmbeddedExecutor`] runs the EVM in this process on a state of its own, read
+//! through [`EvmReader`]; [`NoneExecutor`] orders opaque transactions without running them.
+//!
+//! No type of the EVM library leaves this crate: interfaces speak alloy's types.
 
 mod engine_api;
 mod error;

@@ -546,3 +546,37 @@ fn transactions_of_the_tests_are_what_they_seem() {
     assert_eq!(tx.nonce(), 7);
     assert_eq!(tx.recover_signer().unwrap(), wallet(1).address);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_block_is_not_condemned_because_the_head_moves_meanwhile() {
+    let (proposer, node) = (Node::new(), Node::new());
+    for round in 0..6 {
+        let to = Address::repeat_byte(0x20);
+        let attributes = proposer.attributes().await;
+        let mut rivals = vec![];
+        for rival in 0..6 {
+            let transactions = (0..20).map(|from| {
+                let nonce =
+                    proposer.reader().account(round, wallet(from % FUNDED).address).unwrap().nonce;
+                wallet(from % FUNDED).transfer(nonce, to, 100 * rival + from)
+            });
+            rivals.push(proposer.build(transactions.collect()).await);
+        }
+        assert_eq!(node.validate(&rivals[0]).await, PayloadStatus::Valid);
+        let judging: Vec<_> = rivals[1..]
+            .iter()
+            .cloned()
+            .map(|rival| {
+                let executor = node.executor.clone();
+                tokio::spawn(async move { executor.validate(&attributes, &rival).await.unwrap() })
+            })
+            .collect();
+        node.commit(&rivals[0]).await;
+        proposer.commit(&rivals[0]).await;
+        for status in judging {
+            let status = status.await.unwrap();
+            assert!(!matches!(status, PayloadStatus::Invalid(_)), "{status:?}");
+        }
+    }
+    assert_eq!(node.executor.head().await, proposer.executor.head().await);
+}

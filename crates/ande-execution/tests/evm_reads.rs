@@ -361,3 +361,31 @@ async fn calls_can_be_traced() {
     let result = node.reader().call(request).unwrap();
     assert_eq!(trace.output, Some(result));
 }
+
+#[tokio::test]
+async fn the_deepest_calls_fit_on_the_stack_of_a_thread() {
+    let node = Node::new();
+    // Calls itself with all its gas, up to the depth of 1024.
+    let code = [0x5f, 0x5f, 0x5f, 0x5f, 0x5f, 0x30, 0x5a, 0xf1, 0x00];
+    let deep = Address::repeat_byte(0x99);
+    let account = AccountOverride::default().with_code(Bytes::copy_from_slice(&code));
+    let request = CallRequest {
+        tx: TransactionRequest::default().to(deep),
+        gas_cap: u64::MAX / 4,
+        state_overrides: Some(StateOverride::from_iter([(deep, account)])),
+        ..CallRequest::default()
+    };
+    let reader = node.reader();
+    // As small as the threads that a runtime starts for blocking work.
+    let work = move || {
+        for json in ["{}", r#"{"tracer": "callTracer"}"#, r#"{"tracer": "prestateTracer"}"#] {
+            let trace = reader.trace_call(request.clone(), options(json)).unwrap();
+            let text = serde_json::to_string(&trace).unwrap();
+            assert!(!json.contains("callTracer") || text.matches("CALL").count() > 1_000);
+            drop(trace);
+        }
+        reader.create_access_list(request.clone()).unwrap();
+        reader.call(request).unwrap();
+    };
+    std::thread::Builder::new().stack_size(2 << 20).spawn(work).unwrap().join().unwrap();
+}

@@ -1,4 +1,9 @@
-//! The embedded EVM.
+//! The embedded EVM: Cancun from the first block, Ethereum's blocks to the bit.
+//!
+//! A block is run on an immutable view of the state ([`block`]); what it changed becomes a new trie
+//! beside the others ([`changes`]), and its header and receipts a record ([`record`]).
+//! [`EmbeddedExecutor`] keeps the candidates of one number until one is committed; [`EvmReader`]
+//! answers questions on any state that is still kept.
 
 mod access_list;
 mod block;
