@@ -51,6 +51,14 @@ impl Args {
             .transpose()
     }
 
+    /// A parameter that is written as an object. Without this an array of its members would do too.
+    pub(crate) fn object<T: DeserializeOwned>(&self, index: usize) -> Result<Option<T>, RpcError> {
+        if self.get(index).is_some_and(|value| !value.is_object()) {
+            return Err(invalid(index, "not an object"));
+        }
+        self.optional(index)
+    }
+
     pub(crate) fn required<T: DeserializeOwned>(&self, index: usize) -> Result<T, RpcError> {
         self.optional(index)?.ok_or_else(|| missing(index))
     }

@@ -11,7 +11,7 @@ use jsonrpsee::{
 };
 use tokio::sync::Semaphore;
 
-use crate::methods::{SUBSCRIBE, WAITING};
+use crate::methods::{SUBSCRIBE, UNSUBSCRIBE, WAITING};
 
 /// Code and text of geth where a subscription is impossible.
 const NOT_SUPPORTED: i32 = -32601;
@@ -156,7 +156,7 @@ where
                 WAITING => None,
                 _ => self.working.acquire().await.ok(),
             };
-            let subscribes = request.method == SUBSCRIBE;
+            let subscribes = [SUBSCRIBE, UNSUBSCRIBE].contains(&request.method.as_ref());
             let id = request.id.clone().into_owned();
             let answer = self.inner.call(request).await;
             // Over HTTP there is nobody to notify.

@@ -10,7 +10,7 @@ use alloy_rpc_types_trace::geth::{
 
 use crate::{
     RpcError,
-    args::{Args, Reference},
+    args::{Args, Reference, missing},
     blocks::{Body, block_rlp},
     context::Context,
     eth::locate,
@@ -22,7 +22,7 @@ pub(crate) async fn trace_transaction(
     args: Args,
 ) -> Result<GethTrace, RpcError> {
     let hash: B256 = args.required(0)?;
-    let options: GethDebugTracingOptions = args.optional(1)?.unwrap_or_default();
+    let options: GethDebugTracingOptions = args.object(1)?.unwrap_or_default();
     let located = locate(&context, hash).await?;
     let located = located.ok_or_else(|| RpcError::Failed("transaction not found".into()))?;
     let (header, transactions) = (located.sealed, located.transactions);
@@ -40,9 +40,9 @@ pub(crate) async fn trace_transaction(
 }
 
 pub(crate) async fn trace_call(context: Arc<Context>, args: Args) -> Result<GethTrace, RpcError> {
-    let tx: TransactionRequest = args.required(0)?;
+    let tx: TransactionRequest = args.object(0)?.ok_or_else(|| missing(0))?;
     let at = context.state_at(args.block(1)?).await?;
-    let options: GethDebugTracingCallOptions = args.optional(2)?.unwrap_or_default();
+    let options: GethDebugTracingCallOptions = args.object(2)?.unwrap_or_default();
     let GethDebugTracingCallOptions { tracing_options, state_overrides, block_overrides, tx_index } =
         options;
     if tx_index.is_some() {
@@ -91,14 +91,14 @@ pub(crate) async fn trace_block_by_number(
     context: Arc<Context>,
     args: Args,
 ) -> Result<Vec<TraceResult>, RpcError> {
-    trace_block(&context, Reference::Block(args.tag(0)?), args.optional(1)?).await
+    trace_block(&context, Reference::Block(args.tag(0)?), args.object(1)?).await
 }
 
 pub(crate) async fn trace_block_by_hash(
     context: Arc<Context>,
     args: Args,
 ) -> Result<Vec<TraceResult>, RpcError> {
-    trace_block(&context, Reference::Hash(args.required(0)?), args.optional(1)?).await
+    trace_block(&context, Reference::Hash(args.required(0)?), args.object(1)?).await
 }
 
 pub(crate) async fn get_raw_header(context: Arc<Context>, args: Args) -> Result<Bytes, RpcError> {

@@ -9,13 +9,18 @@ use alloy::{
 use alloy_primitives::{Bytes, U64};
 use ande_execution::CallRequest;
 
-use crate::{RpcError, args::Args, context::Context, reads::StateAt};
+use crate::{
+    RpcError,
+    args::{Args, missing},
+    context::Context,
+    reads::StateAt,
+};
 
 /// The message in argument 0 on the block in argument 1, with overrides after it.
 async fn request(context: &Context, args: &Args) -> Result<CallRequest, RpcError> {
-    let tx: TransactionRequest = args.required(0)?;
+    let tx: TransactionRequest = args.object(0)?.ok_or_else(|| missing(0))?;
     let at = context.state_at(args.block(1)?).await?;
-    build(context, tx, at, args.optional(2)?, args.optional(3)?)
+    build(context, tx, at, args.object(2)?, args.object(3)?)
 }
 
 pub(crate) fn build(

@@ -13,7 +13,7 @@ use crate::{
 /// Opens a subscription.
 pub(crate) const SUBSCRIBE: &str = "eth_subscribe";
 /// Ends one.
-const UNSUBSCRIBE: &str = "eth_unsubscribe";
+pub(crate) const UNSUBSCRIBE: &str = "eth_unsubscribe";
 /// Answers only when a block came.
 pub(crate) const WAITING: &str = "eth_sendRawTransactionSync";
 

@@ -176,6 +176,21 @@ pub(crate) fn invoke(sender: u8, nonce: u64, to: TxKind, input: Bytes, tip: u128
     TxEnvelope::from(tx.into_signed(signature)).encoded_2718().into()
 }
 
+/// A legacy transfer that pays enough for a real chain.
+pub(crate) fn legacy_paying(sender: u8, nonce: u64) -> Bytes {
+    let tx = TxLegacy {
+        chain_id: Some(CHAIN),
+        nonce,
+        gas_price: 100_000_000_000,
+        gas_limit: 21_000,
+        to: TxKind::Call(Address::repeat_byte(9)),
+        value: U256::from(5),
+        ..TxLegacy::default()
+    };
+    let signature = wallet(sender).sign_hash_sync(&tx.signature_hash()).unwrap();
+    TxEnvelope::from(tx.into_signed(signature)).encoded_2718().into()
+}
+
 /// A call of the logger.
 pub(crate) fn log(sender: u8, nonce: u64, topic: u8) -> Bytes {
     let input = [B256::repeat_byte(topic).as_slice(), b"data"].concat();

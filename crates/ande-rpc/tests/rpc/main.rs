@@ -5,8 +5,15 @@
 mod ande;
 mod eth;
 mod execution;
+mod filters;
 mod fixture;
+mod fuzz;
 mod health;
 mod hostile;
 mod http;
+mod namespaces;
+mod openrpc;
+mod schema;
+mod schemas;
 mod socket;
+mod subscriptions;
