@@ -68,7 +68,7 @@ impl Filters {
                 return Err(RpcError::TooLarge("too many filters".into()));
             }
         }
-        let id = format!("{:#034x}", rand::random::<u128>());
+        let id = format!("{:#x}", rand::random::<u128>());
         entries.insert(id.clone(), Entry { kind, next, touched: now, places });
         Ok(id)
     }
@@ -193,7 +193,8 @@ pub(crate) async fn get_filter_changes(
                 // A block that exists already.
                 FilterBlockOption::AtBlockHash(_) => return Ok(FilterChanges::Logs(Vec::new())),
             };
-            last = last.min(first.saturating_add(context.services.limits.log_blocks - 1));
+            last = last
+                .min(first.saturating_add(context.services.limits.log_blocks.saturating_sub(1)));
             if first > last {
                 return Ok(FilterChanges::Logs(Vec::new()));
             }
@@ -251,7 +252,7 @@ mod tests {
     fn filters_are_few_and_die_of_silence() {
         let filters = Filters::new(3, Duration::from_secs(60));
         let first = filters.insert(Kind::Blocks, 1).unwrap();
-        assert_eq!(first.len(), 34);
+        assert!(first.starts_with("0x") && first.len() > 20, "{first}");
         let wide = Filter::new()
             .address((0..33u8).map(alloy_primitives::Address::repeat_byte).collect::<Vec<_>>());
         filters.insert(Kind::Logs(Box::new(wide)), 1).unwrap();

@@ -88,7 +88,7 @@ pub(crate) async fn search(context: &Context, filter: &Filter) -> Result<Vec<Log
             }
         }
     };
-    let most = context.services.limits.log_blocks;
+    let most = context.services.limits.log_blocks.max(1);
     if range.end() - range.start() >= most {
         return Err(RpcError::TooLarge(format!(
             "query exceeds max block range {most}, retry with the range {:#x}-{:#x}",

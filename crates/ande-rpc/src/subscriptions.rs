@@ -26,13 +26,13 @@ use crate::{
 /// Pause between looks whether the node is still behind.
 const SYNC_POLL: Duration = Duration::from_secs(1);
 
-/// Subscription ids as geth gives them out: 16 random bytes in hex.
+/// Subscription ids as geth gives them out: 16 random bytes as a quantity.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HexIds;
 
 impl IdProvider for HexIds {
     fn next_id(&self) -> SubscriptionId<'static> {
-        SubscriptionId::Str(format!("{:#034x}", rand::random::<u128>()).into())
+        SubscriptionId::Str(format!("{:#x}", rand::random::<u128>()).into())
     }
 }
 
