@@ -15,6 +15,7 @@ mod limits;
 mod order;
 mod pool;
 mod queue;
+mod room;
 mod selection;
 mod transaction;
 mod upkeep;

@@ -3,4 +3,6 @@
 
 mod evm;
 mod fixture;
+mod ingress;
 mod none;
+mod order;
