@@ -1,8 +1,9 @@
 //! Why a node does not run, and the exit code that says so.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use ande_consensus::EngineError;
+use ande_execution::{ExecutionError, GenesisError};
 use ande_l1::{DeploymentError, L1Error, ReaderError, TimingError};
 use ande_sequencer::SequencerError;
 use ande_store::{GuardError, StoreError};
@@ -13,6 +14,25 @@ use crate::{KeyFileError, config::ConfigError};
 const EXIT_KEY: u8 = 77;
 /// Exit code of a wrong configuration or deployment (EX_CONFIG).
 const EXIT_CONFIG: u8 = 78;
+
+/// What is wrong with a genesis file.
+#[derive(Debug, thiserror::Error)]
+pub enum GenesisFault {
+    /// It cannot be read.
+    #[error("it cannot be read; chain.genesis must name a file")]
+    Read(#[from] std::io::Error),
+    /// Not a genesis that this executor runs.
+    #[error(transparent)]
+    Content(#[from] GenesisError),
+    /// The genesis of another chain.
+    #[error("it is of chain {found}, the configuration says {expected}")]
+    Chain {
+        /// Chain id in the file.
+        found: u64,
+        /// `chain.l2_chain_id`.
+        expected: u64,
+    },
+}
 
 /// Why a node does not run.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +81,18 @@ pub enum NodeError {
     /// The database.
     #[error("the database cannot be used")]
     Store(#[from] StoreError),
+    /// The genesis file.
+    #[error("genesis file {path}")]
+    Genesis {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: GenesisFault,
+    },
+    /// The state of the executor.
+    #[error("the state of the L2 cannot be used")]
+    Execution(#[from] ExecutionError),
     /// The chain.
     #[error(transparent)]
     Sequencer(#[from] SequencerError),
@@ -83,9 +115,11 @@ impl NodeError {
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Deployment(_) | Self::Timing(_) | Self::Settlement(_) => {
-                EXIT_CONFIG
-            }
+            Self::Config(_)
+            | Self::Deployment(_)
+            | Self::Timing(_)
+            | Self::Settlement(_)
+            | Self::Genesis { .. } => EXIT_CONFIG,
             Self::Key(_) | Self::Guard(_) | Self::Sign(_) => EXIT_KEY,
             _ => 1,
         }

@@ -3,6 +3,7 @@
 mod cli;
 pub mod config;
 mod error;
+mod execution;
 mod keyfile;
 mod node;
 mod observe;

@@ -5,14 +5,13 @@ use std::{sync::Arc, time::Duration};
 use ande_batcher::{Batcher, BatcherConfig, BatcherParts, CheckpointService, Ledger};
 use ande_consensus::{ConsensusSigner, OrderingEngine};
 use ande_consensus_bft::{BftConfig, BftEngine, EnginePeer};
-use ande_execution::{Executor, NoneExecutor, NoneGenesis};
 use ande_l1::{L1Config, L1Reader, TxConfig, TxManager};
 use ande_peer::{Hello, PeerAuth, PeerClient, PeerTimeouts};
-use ande_pool::{Pool, PoolLimits, UnknownAccounts};
+use ande_pool::{Pool, PoolLimits};
 use ande_primitives::{Domain, Height, MAX_COMMITTEE, NodeKey, ValidatorKey};
 use ande_rpc::{NodeInfo, RpcApis, RpcLimits, RpcServices};
 use ande_sequencer::{
-    Chain, ChainParts, Gossip, Ingress, PeerDirectory, SenderCache, SequencerConfig, StoreIndex,
+    Chain, ChainParts, Gossip, Ingress, PeerDirectory, SenderCache, SequencerConfig,
     TransactionPool,
 };
 use ande_store::{ChainIdentity, GuardedSigner, Store};
@@ -22,8 +21,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    config::{ExecutorKind, LogFormat, Mode, NodeConfig},
+    config::{LogFormat, Mode, NodeConfig},
     error::NodeError,
+    execution::{self, Genesis},
     keyfile::{read_node_key, read_validator_key},
     observe::{Observed, observe},
     peer_service::PeerService,
@@ -125,7 +125,8 @@ async fn assemble(
 ) -> Result<(), NodeError> {
     let stop = shutdown.stop.clone();
     let metrics = Metrics::new();
-    let genesis = NoneGenesis::new(config.l2_chain_id).payload();
+    let genesis = Genesis::read(&config)?;
+    let block_zero = genesis.payload();
     let domain = Domain::new(config.l1_chain_id, config.consensus, config.l2_chain_id);
     let signer = GuardedSigner::open(keys.validator.clone(), domain.clone(), &config.guard)?;
     let store = Store::open(
@@ -135,7 +136,7 @@ async fn assemble(
             consensus: config.consensus,
             coordinator: config.coordinator,
             l2_chain_id: config.l2_chain_id,
-            genesis_hash: genesis.hash(),
+            genesis_hash: block_zero.hash(),
         },
     )
     .await?;
@@ -145,7 +146,7 @@ async fn assemble(
 
     // The settlement chain.
     let reader = L1Reader::connect(l1_config(&config))?;
-    settlement::verify(&reader, &config, &store, genesis.hash(), &stop).await?;
+    settlement::verify(&reader, &config, &store, block_zero.hash(), &stop).await?;
     let client = reader.client().clone();
     let (l1, reader_task) = reader.spawn(store.clone(), stop.clone());
 
@@ -165,26 +166,24 @@ async fn assemble(
     let sequencer = SequencerConfig {
         heartbeat: config.heartbeat,
         max_block_bytes: batches.max_block_transaction_bytes(MAX_COMMITTEE),
+        ordering: genesis.ordering(),
         ..SequencerConfig::new(config.l2_chain_id)
     };
-    let executor: Arc<dyn Executor> = match config.executor {
-        ExecutorKind::None => Arc::new(NoneExecutor::new(
-            NoneGenesis::new(config.l2_chain_id),
-            Arc::new(StoreIndex(store.clone())),
-        )),
-    };
+    let senders = Arc::new(SenderCache::new());
+    let execution = execution::open(genesis, &config, &store, senders.clone()).await?;
     let limits = PoolLimits {
         max_transactions: config.pool_max_transactions,
         max_bytes: config.pool_max_bytes,
         max_per_sender: config.pool_max_per_sender,
+        block_gas_limit: execution.gas_limit,
         ..PoolLimits::default()
     };
     let pool = Arc::new(
         TransactionPool::open(
-            Pool::new(limits, Arc::new(UnknownAccounts)),
+            Pool::new(limits, execution.accounts.clone()),
             store.clone(),
             &sequencer,
-            Arc::new(SenderCache::new()),
+            senders,
             metrics.clone(),
         )
         .await?,
@@ -197,7 +196,7 @@ async fn assemble(
             signer: keys.validator.address(),
             domain: domain.clone(),
             store: store.clone(),
-            executor,
+            executor: execution.executor.clone(),
             pool,
             l1: l1.clone(),
             metrics: metrics.clone(),
@@ -219,7 +218,7 @@ async fn assemble(
     let ledger = Ledger::new(
         store.clone(),
         config.l2_chain_id,
-        genesis.hash(),
+        block_zero.hash(),
         batches.cut_rules(),
         keys.validator.address(),
     );
@@ -246,13 +245,17 @@ async fn assemble(
     );
 
     let rpc = RpcServices {
-        info: node_info(&config, &keys, genesis.header.clone()),
+        info: node_info(&config, &keys, block_zero.header.clone()),
         store: store.clone(),
         view: view.clone(),
         l1: l1.clone(),
         peers: directory.book(),
-        evm: None,
-        apis: RpcApis::default(),
+        evm: execution.reader(),
+        apis: RpcApis {
+            public: config.rpc_namespaces.clone(),
+            pending_transactions: config.rpc_pending_transactions,
+            ..RpcApis::default()
+        },
         ingress: ingress.clone(),
         metrics: metrics.clone(),
         engine_metrics: Some(ande_consensus_bft::export_metrics),
@@ -301,8 +304,11 @@ async fn assemble(
     services.spawn(named("consensus engine", async move {
         engine.run(chain, engine_stop).await.map_err(NodeError::from)
     }));
-    supervise(services, &stop).await?;
+    let outcome = supervise(services, &stop).await;
+    // What was committed is on disk before the process ends; what is not would be replayed.
+    execution.close().await;
     store.close().await;
+    outcome?;
     Ok(())
 }
 
@@ -430,9 +436,7 @@ fn node_info(config: &NodeConfig, keys: &Keys, genesis: alloy_primitives::Bytes)
         mode: match config.mode {
             Mode::Contract => "contract",
         },
-        executor: match config.executor {
-            ExecutorKind::None => "none".into(),
-        },
+        executor: config.executor.name().into(),
         node_id: keys.node.id(),
         signer: Some(keys.validator.address()),
         l1_chain_id: config.l1_chain_id,

@@ -1,6 +1,7 @@
 //! The configuration after one check that reports everything wrong at once.
 
 use std::{
+    collections::BTreeSet,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -8,6 +9,7 @@ use std::{
 
 use alloy_primitives::Address;
 use ande_l1::Finality;
+use ande_rpc::Namespace;
 use url::Url;
 
 use super::raw::{ExecutorKind, LogFormat, Mode, RawConfig, RawFinality};
@@ -16,6 +18,31 @@ use super::raw::{ExecutorKind, LogFormat, Mode, RawConfig, RawFinality};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("configuration is not usable:\n  - {}", .0.join("\n  - "))]
 pub struct ConfigProblems(pub Vec<String>);
+
+/// What turns transactions into blocks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExecutorConfig {
+    /// The embedded EVM.
+    Evm {
+        /// Genesis file.
+        genesis: PathBuf,
+        /// Blocks below the head whose state can be asked for.
+        history_blocks: u64,
+    },
+    /// Order without execution.
+    None,
+}
+
+impl ExecutorConfig {
+    /// Its name in configuration and answers.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Evm { .. } => "evm",
+            Self::None => "none",
+        }
+    }
+}
 
 /// A usable configuration.
 #[derive(Clone, Debug)]
@@ -33,7 +60,7 @@ pub struct NodeConfig {
     /// Longest time without a block.
     pub heartbeat: Duration,
     /// Executor.
-    pub executor: ExecutorKind,
+    pub executor: ExecutorConfig,
     /// Key file of the validator.
     pub validator_key: PathBuf,
     /// Sign guard of the validator's key.
@@ -64,6 +91,10 @@ pub struct NodeConfig {
     pub rpc_listen: SocketAddr,
     /// Public WebSocket listener.
     pub ws_listen: SocketAddr,
+    /// Namespaces of the public listeners.
+    pub rpc_namespaces: BTreeSet<Namespace>,
+    /// Whether clients may watch transactions come in.
+    pub rpc_pending_transactions: bool,
     /// Metrics and status listener.
     pub ops_listen: SocketAddr,
     /// Most transactions in the pool.
@@ -114,6 +145,22 @@ impl Checker {
             self.problem(format!("{key} = \"{value}\" is not an address such as 127.0.0.1:8545"));
             SocketAddr::from(([127, 0, 0, 1], 0))
         })
+    }
+
+    fn namespaces(&mut self, names: &[String]) -> BTreeSet<Namespace> {
+        let mut namespaces = BTreeSet::new();
+        for name in names {
+            match name.parse() {
+                Ok(Namespace::Admin) => {
+                    self.problem("rpc.namespaces: admin is served by the ops listener only".into());
+                }
+                Ok(namespace) => {
+                    namespaces.insert(namespace);
+                }
+                Err(error) => self.problem(format!("rpc.namespaces: {error}")),
+            }
+        }
+        namespaces
     }
 
     fn address(&mut self, key: &str, value: Option<String>) -> Address {
@@ -209,6 +256,17 @@ impl NodeConfig {
                 "p2p.advertise = \"{p2p_advertise}\" is not host:port that other nodes can reach"
             ));
         }
+        let executor = match (raw.chain.executor, raw.chain.genesis) {
+            (ExecutorKind::Evm, genesis) => ExecutorConfig::Evm {
+                genesis: path(c.required("chain.genesis", genesis)),
+                history_blocks: raw.evm.history_blocks,
+            },
+            (ExecutorKind::None, None) => ExecutorConfig::None,
+            (ExecutorKind::None, Some(_)) => {
+                c.problem("chain.genesis has no meaning with executor \"none\"".into());
+                ExecutorConfig::None
+            }
+        };
         let validator_key = path(c.required("keys.validator", raw.keys.validator));
         let guard =
             raw.keys.guard.map_or_else(|| validator_key.with_added_extension("guard"), path);
@@ -224,7 +282,7 @@ impl NodeConfig {
                 raw.chain.block_time_ms,
                 3_600_000,
             ),
-            executor: raw.chain.executor,
+            executor,
             validator_key,
             guard,
             node_key: path(c.required("keys.node", raw.keys.node)),
@@ -240,6 +298,8 @@ impl NodeConfig {
             p2p_advertise,
             rpc_listen: c.listen("rpc.listen", &raw.rpc.listen),
             ws_listen: c.listen("rpc.ws_listen", &raw.rpc.ws_listen),
+            rpc_namespaces: c.namespaces(&raw.rpc.namespaces),
+            rpc_pending_transactions: raw.rpc.pending_transactions,
             ops_listen: c.listen("ops.listen", &raw.ops.listen),
             pool_max_transactions: c.count(
                 "pool.max_transactions",
@@ -303,6 +363,8 @@ mod tests {
             r#"
             mode = "contract"
             data_dir = "data"
+            [chain]
+            genesis = "genesis.json"
             [keys]
             validator = "validator.key"
             node = "node.key"
@@ -336,6 +398,8 @@ mod tests {
         raw.l1.consensus = Some("0x12".into());
         raw.p2p.listen = "0.0.0.0:30303".into();
         raw.chain.block_time_ms = 0;
+        raw.chain.genesis = None;
+        raw.rpc.namespaces = vec!["eth".into(), "personal".into(), "admin".into()];
         let problems = NodeConfig::check(raw, Path::new(".")).unwrap_err().0;
         for key in [
             "mode",
@@ -344,6 +408,9 @@ mod tests {
             "l1.consensus",
             "p2p.advertise",
             "chain.block_time_ms",
+            "chain.genesis",
+            "personal",
+            "admin is served",
         ] {
             assert!(problems.iter().any(|p| p.contains(key)), "{key} not in {problems:?}");
         }

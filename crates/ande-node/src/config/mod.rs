@@ -8,18 +8,18 @@ mod raw;
 
 use std::path::{Path, PathBuf};
 
-pub use checked::{ConfigProblems, NodeConfig};
+pub use checked::{ConfigProblems, ExecutorConfig, NodeConfig};
 use figment::{
     Figment,
     providers::{Env, Format, Serialized, Toml},
 };
 pub use raw::{
-    ExecutorKind, LogFormat, Mode, RawBatcher, RawChain, RawConfig, RawConsensus, RawFinality,
-    RawKeys, RawL1, RawLog, RawOps, RawP2p, RawPool, RawRpc, RawShutdown,
+    ExecutorKind, LogFormat, Mode, RawBatcher, RawChain, RawConfig, RawConsensus, RawEvm,
+    RawFinality, RawKeys, RawL1, RawLog, RawOps, RawP2p, RawPool, RawRpc, RawShutdown,
 };
 
 /// Variables with the prefix that are not configuration.
-const NOT_CONFIG: [&str; 3] = ["config", "failpoint", "target_cache"];
+const NOT_CONFIG: [&str; 4] = ["config", "failpoint", "git_sha", "target_cache"];
 
 /// A configuration that cannot be used; the process exits with 78.
 #[derive(Debug, thiserror::Error)]

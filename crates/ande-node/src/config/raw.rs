@@ -24,6 +24,8 @@ pub struct RawConfig {
     pub name: String,
     /// The L2 chain.
     pub chain: RawChain,
+    /// The embedded EVM.
+    pub evm: RawEvm,
     /// Key files.
     pub keys: RawKeys,
     /// The settlement chain.
@@ -53,6 +55,7 @@ impl Default for RawConfig {
             data_dir: None,
             name: "node".into(),
             chain: RawChain::default(),
+            evm: RawEvm::default(),
             keys: RawKeys::default(),
             l1: RawL1::default(),
             p2p: RawP2p::default(),
@@ -71,6 +74,8 @@ impl Default for RawConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ExecutorKind {
+    /// Executes transactions in the embedded EVM.
+    Evm,
     /// Orders and deduplicates signed transactions without executing them.
     None,
 }
@@ -87,6 +92,8 @@ pub struct RawChain {
     pub heartbeat_ms: u64,
     /// Executor.
     pub executor: ExecutorKind,
+    /// Genesis in geth's JSON format; for the EVM.
+    pub genesis: Option<PathBuf>,
 }
 
 impl Default for RawChain {
@@ -95,8 +102,23 @@ impl Default for RawChain {
             l2_chain_id: 6174,
             block_time_ms: 2_000,
             heartbeat_ms: 10_000,
-            executor: ExecutorKind::None,
+            executor: ExecutorKind::Evm,
+            genesis: None,
         }
+    }
+}
+
+/// `[evm]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawEvm {
+    /// Blocks below the head whose state can be asked for.
+    pub history_blocks: u64,
+}
+
+impl Default for RawEvm {
+    fn default() -> Self {
+        Self { history_blocks: 10_000 }
     }
 }
 
@@ -185,11 +207,21 @@ pub struct RawRpc {
     pub listen: String,
     /// WebSocket listener.
     pub ws_listen: String,
+    /// Namespaces that anybody may use: `eth`, `net`, `web3`, `ande`, `txpool`, `debug`. The ops
+    /// listener serves all.
+    pub namespaces: Vec<String>,
+    /// Whether clients may watch transactions come in (`newPendingTransactions`).
+    pub pending_transactions: bool,
 }
 
 impl Default for RawRpc {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:8545".into(), ws_listen: "127.0.0.1:8546".into() }
+        Self {
+            listen: "127.0.0.1:8545".into(),
+            ws_listen: "127.0.0.1:8546".into(),
+            namespaces: ["eth", "net", "web3", "ande", "txpool"].map(Into::into).to_vec(),
+            pending_transactions: false,
+        }
     }
 }
 

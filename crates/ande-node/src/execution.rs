@@ -1,0 +1,136 @@
+//! The executor of the node and what others read of it.
+
+use std::sync::Arc;
+
+use ande_execution::{
+    EmbeddedExecutor, EvmConfig, EvmGenesis, EvmReader, Executor, MAX_GENESIS_BYTES, NoneExecutor,
+    NoneGenesis, Payload, state::StateOptions,
+};
+use ande_pool::{AccountSource, UnknownAccounts};
+use ande_sequencer::{EvmAccounts, Ordering, SenderCache, StoreIndex};
+use ande_store::Store;
+use tracing::warn;
+
+use crate::{
+    config::{ExecutorConfig, NodeConfig},
+    error::{GenesisFault, NodeError},
+};
+
+/// Directory of the EVM's state below the data directory.
+const STATE_DIR: &str = "state";
+
+/// Block 0 of the configured chain.
+pub(crate) enum Genesis {
+    /// Of the EVM.
+    Evm(Box<EvmGenesis>),
+    /// Of a chain that executes nothing.
+    None(NoneGenesis),
+}
+
+impl Genesis {
+    /// Reads what the configuration names.
+    ///
+    /// # Errors
+    /// A file that is no genesis of this chain.
+    pub(crate) fn read(config: &NodeConfig) -> Result<Self, NodeError> {
+        let ExecutorConfig::Evm { genesis: path, .. } = &config.executor else {
+            return Ok(Self::None(NoneGenesis::new(config.l2_chain_id)));
+        };
+        let wrong = |source: GenesisFault| NodeError::Genesis { path: path.clone(), source };
+        let size = std::fs::metadata(path).map_err(|error| wrong(error.into()))?.len();
+        if size > MAX_GENESIS_BYTES as u64 {
+            let error = std::io::Error::other(format!("{size} bytes are too many"));
+            return Err(wrong(error.into()));
+        }
+        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.into()))?;
+        let genesis = EvmGenesis::from_json(&text).map_err(|error| wrong(error.into()))?;
+        let (found, expected) = (genesis.chain_id(), config.l2_chain_id);
+        if found != expected {
+            return Err(wrong(GenesisFault::Chain { found, expected }));
+        }
+        Ok(Self::Evm(Box::new(genesis)))
+    }
+
+    /// Block 0.
+    pub(crate) fn payload(&self) -> Payload {
+        match self {
+            Self::Evm(genesis) => genesis.payload(),
+            Self::None(genesis) => genesis.payload(),
+        }
+    }
+
+    /// Order inside blocks: one that validators check wherever tips mean something.
+    pub(crate) const fn ordering(&self) -> Ordering {
+        match self {
+            Self::Evm(_) => Ordering::TipDescending,
+            Self::None(_) => Ordering::Arrival,
+        }
+    }
+}
+
+/// An open executor.
+pub(crate) struct Execution {
+    pub(crate) executor: Arc<dyn Executor>,
+    pub(crate) accounts: Arc<dyn AccountSource>,
+    pub(crate) gas_limit: u64,
+    evm: Option<EmbeddedExecutor>,
+}
+
+impl Execution {
+    /// Reads the state, if there is one.
+    pub(crate) fn reader(&self) -> Option<EvmReader> {
+        self.evm.as_ref().map(EmbeddedExecutor::reader)
+    }
+
+    /// Writes what is not on disk yet.
+    pub(crate) async fn close(&self) {
+        if let Some(evm) = &self.evm
+            && let Err(error) = evm.flush().await
+        {
+            warn!(%error, "the state could not be written; it is made again from the blocks");
+        }
+    }
+}
+
+/// Opens the executor of a genesis.
+///
+/// # Errors
+/// A state that cannot be read or is another chain's.
+pub(crate) async fn open(
+    genesis: Genesis,
+    config: &NodeConfig,
+    store: &Store,
+    senders: Arc<SenderCache>,
+) -> Result<Execution, NodeError> {
+    let genesis = match genesis {
+        Genesis::None(genesis) => {
+            return Ok(Execution {
+                executor: Arc::new(NoneExecutor::new(genesis, Arc::new(StoreIndex(store.clone())))),
+                accounts: Arc::new(UnknownAccounts),
+                gas_limit: u64::MAX,
+                evm: None,
+            });
+        }
+        Genesis::Evm(genesis) => *genesis,
+    };
+    let history_blocks = match &config.executor {
+        ExecutorConfig::Evm { history_blocks, .. } => *history_blocks,
+        ExecutorConfig::None => StateOptions::default().history_blocks,
+    };
+    let settings = EvmConfig {
+        genesis,
+        dir: config.data_dir.join(STATE_DIR),
+        state: StateOptions { history_blocks, ..StateOptions::default() },
+    };
+    // Reads the whole state of a long-lived chain.
+    let evm = tokio::task::spawn_blocking(move || EmbeddedExecutor::open(settings, senders))
+        .await
+        .map_err(|_| NodeError::Service("opening the state"))??;
+    let reader = evm.reader();
+    Ok(Execution {
+        executor: Arc::new(evm.clone()),
+        gas_limit: reader.gas_limit(),
+        accounts: Arc::new(EvmAccounts(reader)),
+        evm: Some(evm),
+    })
+}
