@@ -36,6 +36,6 @@ pub(crate) fn build() -> Result<()> {
     step("build the node and the devnet (a first build takes several minutes)", &mut build)
 }
 
-fn target_dir() -> PathBuf {
+pub(crate) fn target_dir() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }

@@ -1,5 +1,6 @@
 //! Tasks of the repository: `cargo xtask <task>`.
 
+mod bench;
 mod check;
 mod devnet;
 #[path = "gen.rs"]
@@ -27,6 +28,13 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<std::ffi::OsString>,
     },
+    /// Build for release and measure one node, a cluster and anvil.
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// Options of the measurement; `cargo xtask bench --help` lists them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<std::ffi::OsString>,
+    },
     /// Run every check: generated files, contracts, format, lints, unit and cluster tests.
     Test,
     /// The same checks with the settings of continuous integration.
@@ -42,6 +50,7 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Devnet { args } => devnet::run(&args),
+        Task::Bench { args } => bench::run(&args),
         Task::Test => check::run(check::Profile::Local).map(|()| ExitCode::SUCCESS),
         Task::Ci => check::run(check::Profile::Ci).map(|()| ExitCode::SUCCESS),
         Task::Gen { check } => {

@@ -1,0 +1,151 @@
+//! The figures, for people and for programs.
+
+use std::{fmt, time::Duration};
+
+use eyre::Result;
+use serde::Serialize;
+
+use crate::drive::Outcome;
+
+/// One measurement.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Row {
+    /// What was measured.
+    pub(crate) target: String,
+    /// Kind of transactions.
+    pub(crate) work: String,
+    /// Transactions per request.
+    pub(crate) batch: usize,
+    /// Rate that was asked for, transactions per second.
+    pub(crate) rate: Option<u32>,
+    /// Transactions in blocks.
+    pub(crate) transactions: usize,
+    /// Transactions in blocks per second.
+    pub(crate) per_second: f64,
+    /// Transactions acknowledged per second.
+    pub(crate) intake_per_second: f64,
+    /// Median time from sending to the certified block, milliseconds.
+    pub(crate) p50_ms: u128,
+    /// 99th percentile of it.
+    pub(crate) p99_ms: u128,
+    /// CPU time of all processes per transaction, microseconds.
+    pub(crate) cpu_us: f64,
+    /// CPU time of the load generator per transaction, microseconds.
+    pub(crate) own_cpu_us: f64,
+    /// Memory of all processes before, MiB.
+    pub(crate) memory_before_mib: u64,
+    /// Memory of all processes after, MiB.
+    pub(crate) memory_after_mib: u64,
+    /// Blocks made meanwhile.
+    pub(crate) blocks: u64,
+}
+
+impl Row {
+    /// A row of the table.
+    ///
+    /// # Errors
+    /// When nothing was measured.
+    pub(crate) fn new(
+        target: &str,
+        work: &str,
+        batch: usize,
+        rate: Option<u32>,
+        outcome: &Outcome,
+    ) -> Result<Self> {
+        eyre::ensure!(outcome.included > 0, "{target}: no transaction got into a block");
+        let per = |time: Duration| time.as_secs_f64() * 1e6 / outcome.included as f64;
+        Ok(Self {
+            target: target.into(),
+            work: work.into(),
+            batch,
+            rate,
+            transactions: outcome.included,
+            per_second: outcome.per_second(),
+            intake_per_second: outcome.intake,
+            p50_ms: outcome.latency(0.5).as_millis(),
+            p99_ms: outcome.latency(0.99).as_millis(),
+            cpu_us: outcome.cpu_per_transaction().as_secs_f64() * 1e6,
+            own_cpu_us: per(outcome.own_cpu),
+            memory_before_mib: outcome.memory.0 >> 20,
+            memory_after_mib: outcome.memory.1 >> 20,
+            blocks: outcome.blocks,
+        })
+    }
+}
+
+/// Everything of one run.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Report {
+    /// Load average before.
+    pub(crate) load_before: f64,
+    /// Load average after.
+    pub(crate) load_after: f64,
+    /// Sender recoveries per second of one core.
+    pub(crate) recover_one: f64,
+    /// Sender recoveries per second of all cores: no node can take more transactions.
+    pub(crate) recover_all: f64,
+    /// Time between blocks of our nodes.
+    pub(crate) block_time: Duration,
+    /// Measurements in their order.
+    pub(crate) rows: Vec<Row>,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "load average {:.2} before, {:.2} after", self.load_before, self.load_after)?;
+        writeln!(
+            f,
+            "signature bound: {:.0}/s on one core, {:.0}/s on all; block time {} ms",
+            self.recover_one,
+            self.recover_all,
+            self.block_time.as_millis()
+        )?;
+        writeln!(
+            f,
+            "\n{:<14} {:<9} {:>5} {:>7} {:>8} {:>9} {:>7} {:>7} {:>9} {:>9} {:>11} {:>7} {:>8}",
+            "target",
+            "work",
+            "batch",
+            "count",
+            "tx/s",
+            "intake/s",
+            "p50 ms",
+            "p99 ms",
+            "us/tx",
+            "load us",
+            "MiB",
+            "of sig",
+            "x anvil"
+        )?;
+        for row in &self.rows {
+            let yardstick = self
+                .rows
+                .iter()
+                .find(|other| {
+                    other.target == "anvil" && other.work == row.work && other.batch == row.batch
+                })
+                .filter(|_| row.target != "anvil" && row.rate.is_none())
+                .map_or_else(String::new, |anvil| {
+                    format!("{:.2}", row.per_second / anvil.per_second)
+                });
+            writeln!(
+                f,
+                "{:<14} {:<9} {:>5} {:>7} {:>8.0} {:>9.0} {:>7} {:>7} {:>9.1} {:>9.1} {:>11} {:>7.2} {:>8}",
+                row.target,
+                row.work,
+                row.batch,
+                row.transactions,
+                row.per_second,
+                row.intake_per_second,
+                row.p50_ms,
+                row.p99_ms,
+                row.cpu_us,
+                row.own_cpu_us,
+                format!("{}-{}", row.memory_before_mib, row.memory_after_mib),
+                row.per_second / self.recover_all,
+                yardstick
+            )?;
+        }
+        Ok(())
+    }
+}
