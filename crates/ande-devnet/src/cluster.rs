@@ -4,17 +4,17 @@ use std::{
     fs::{self, File, TryLockError},
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
-use alloy::primitives::B256;
 use ande_contracts::{AndeConsensus, AndeSequencerCoordinator};
-use ande_execution::NoneGenesis;
-use eyre::{Context as _, ContextCompat as _, Result, bail};
+use eyre::{Context as _, ContextCompat as _, Result, bail, ensure};
 
 use crate::{
     anvil::{Anvil, L1_CHAIN_ID},
     deploy::{self, Account, Contracts, DeployPlan, Deployment, Registered},
+    genesis::{Executor, FUNDED_ACCOUNTS, account_key, write_genesis},
     haproxy::{Backend, LoadBalancer},
     manifest::{Manifest, ManifestNode},
     node::{Node, NodeSettings},
@@ -42,6 +42,8 @@ pub struct ClusterConfig {
     pub ports: Ports,
     /// Chain id of the L2.
     pub l2_chain_id: u64,
+    /// What the nodes execute with.
+    pub executor: Executor,
     /// Time between blocks.
     pub block_time: Duration,
     /// Heights per window.
@@ -66,6 +68,8 @@ pub struct Cluster {
     anvil: Anvil,
     nodes: Vec<Node>,
     haproxy: Option<Process>,
+    /// Funded accounts that were handed out.
+    wallets: AtomicUsize,
     /// Held while the cluster exists.
     _lock: File,
 }
@@ -127,7 +131,15 @@ impl Cluster {
             node.write_config(&deployment, &anvil.url(), &config.nodes)?;
         }
 
-        let mut cluster = Self { config, deployment, anvil, nodes, haproxy: None, _lock: lock };
+        let mut cluster = Self {
+            config,
+            deployment,
+            anvil,
+            nodes,
+            haproxy: None,
+            wallets: AtomicUsize::new(0),
+            _lock: lock,
+        };
         say(&format!("starting {count} nodes"));
         for index in 0..count {
             cluster.start_node(index)?;
@@ -224,7 +236,8 @@ impl Cluster {
     /// When it cannot be started.
     pub fn start_node_with(&mut self, index: usize, env: &[(String, String)]) -> Result<()> {
         let on_orphan = self.config.on_orphan;
-        self.node_mut(index)?.start(env, on_orphan)
+        let env = [&self.config.nodes.env, env].concat();
+        self.node_mut(index)?.start(&env, on_orphan)
     }
 
     /// Adds a node with keys of its own, not registered and not started; returns its position.
@@ -259,7 +272,7 @@ impl Cluster {
         }
         say("all nodes answer; sending a transaction to each");
 
-        let mut wallet = Wallet::random(self.deployment.l2_chain_id);
+        let mut wallet = self.wallet().await?;
         let mut hashes = Vec::new();
         for rpc in &rpcs {
             let signed = wallet.next_transfer()?;
@@ -316,6 +329,38 @@ impl Cluster {
             started.elapsed().as_secs_f64()
         ));
         Ok(())
+    }
+
+    /// An L2 account that can pay for transactions and that nobody else got in this run.
+    ///
+    /// # Errors
+    /// When no node says which nonce is next, or all accounts are taken.
+    pub async fn wallet(&self) -> Result<Wallet> {
+        let chain_id = self.deployment.l2_chain_id;
+        if self.deployment.executor == Executor::None {
+            return Ok(Wallet::random(chain_id));
+        }
+        let index = self.wallets.fetch_add(1, Ordering::Relaxed);
+        ensure!(index < FUNDED_ACCOUNTS, "all {FUNDED_ACCOUNTS} funded accounts are taken");
+        let key = account_key(index)?;
+        for node in &self.nodes {
+            if let Ok(nonce) = node.rpc()?.next_nonce(key.address()).await {
+                return Ok(Wallet::new(key, chain_id, nonce));
+            }
+        }
+        bail!("no node says which nonce of {} is next", key.address())
+    }
+
+    /// Several of these accounts.
+    ///
+    /// # Errors
+    /// As [`wallet`](Self::wallet).
+    pub async fn wallets(&self, count: usize) -> Result<Vec<Wallet>> {
+        let mut wallets = Vec::with_capacity(count);
+        for _ in 0..count {
+            wallets.push(self.wallet().await?);
+        }
+        Ok(wallets)
     }
 
     /// Writes `devnet.json` and returns its path.
@@ -480,6 +525,7 @@ fn check_unchanged(stored: &Deployment, config: &ClusterConfig) -> Result<()> {
         }
     };
     compare("L2 chain id", stored.l2_chain_id.to_string(), config.l2_chain_id.to_string());
+    compare("executor", stored.executor.name().into(), config.executor.name().into());
     compare("rotation", stored.rotation.to_string(), config.rotation.to_string());
     compare(
         "windows per epoch",
@@ -523,7 +569,7 @@ async fn deploy_all(config: &ClusterConfig, anvil: &Anvil, nodes: &[Node]) -> Re
     let bank = Account::bank(&url)?;
     let plan = DeployPlan {
         l2_chain_id: config.l2_chain_id,
-        genesis_hash: genesis_hash(config.l2_chain_id),
+        genesis_hash: write_genesis(&config.dir, config.executor, config.l2_chain_id)?,
         rotation: config.rotation,
         windows_per_epoch: config.windows_per_epoch,
         min_validators: u16::try_from(nodes.len())?,
@@ -543,6 +589,7 @@ async fn deploy_all(config: &ClusterConfig, anvil: &Anvil, nodes: &[Node]) -> Re
         token: contracts.token,
         consensus: contracts.consensus,
         coordinator: contracts.coordinator,
+        executor: config.executor,
         genesis_hash: plan.genesis_hash,
         rotation: config.rotation,
         windows_per_epoch: config.windows_per_epoch,
@@ -550,9 +597,4 @@ async fn deploy_all(config: &ClusterConfig, anvil: &Anvil, nodes: &[Node]) -> Re
         ports: config.ports.clone(),
         validators,
     })
-}
-
-/// Hash of the L2 genesis block as the nodes compute it.
-fn genesis_hash(l2_chain_id: u64) -> B256 {
-    NoneGenesis::new(l2_chain_id).hash()
 }

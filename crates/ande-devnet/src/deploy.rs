@@ -14,7 +14,7 @@ use ande_primitives::NodeId;
 use eyre::{Context as _, Result, bail, eyre};
 use serde::{Deserialize, Serialize};
 
-use crate::{anvil, keys::NodeKeys, ports::Ports};
+use crate::{anvil, genesis::Executor, keys::NodeKeys, ports::Ports};
 
 /// File in the cluster's directory that says what was deployed.
 const DEPLOYMENT_FILE: &str = "deployment.json";
@@ -35,6 +35,8 @@ pub struct Deployment {
     pub consensus: Address,
     /// `AndeSequencerCoordinator`.
     pub coordinator: Address,
+    /// What the nodes execute with.
+    pub executor: Executor,
     /// Hash of the L2 genesis block.
     pub genesis_hash: B256,
     /// Heights per window.

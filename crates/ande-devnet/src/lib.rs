@@ -7,6 +7,7 @@
 mod anvil;
 mod cluster;
 mod deploy;
+mod genesis;
 mod haproxy;
 mod keys;
 mod live;
@@ -27,6 +28,7 @@ pub use cluster::{Cluster, ClusterConfig};
 pub use deploy::{
     Account, Contracts, DeployPlan, Deployment, Registered, deploy, fund, register, wei,
 };
+pub use genesis::{Executor, FUNDED_ACCOUNTS, account_key, genesis_file, write_genesis};
 pub use haproxy::{Backend, LoadBalancer};
 pub use keys::{NODE_KEY_FILE, NodeKeys, VALIDATOR_KEY_FILE, write_secret};
 pub use live::LiveView;

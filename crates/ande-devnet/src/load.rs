@@ -20,7 +20,6 @@ use crate::{
     transaction::{SignedTransaction, Wallet},
 };
 
-const SENDERS: usize = 32;
 const IN_FLIGHT: usize = 128;
 const ANSWER_LIMIT: Duration = Duration::from_secs(3);
 const TICK: Duration = Duration::from_millis(20);
@@ -29,8 +28,8 @@ const PAUSE_BETWEEN_TRIES: Duration = Duration::from_millis(100);
 /// What load to make.
 #[derive(Clone, Debug)]
 pub struct LoadPlan {
-    /// Chain id of the L2.
-    pub chain_id: u64,
+    /// Accounts that send, used in turn.
+    pub wallets: Vec<Wallet>,
     /// JSON-RPC endpoints, used in turn.
     pub endpoints: Vec<String>,
     /// Transactions per second.
@@ -96,10 +95,10 @@ impl Load {
     /// Starts the load.
     ///
     /// # Errors
-    /// When the plan names no endpoint or no rate.
+    /// When the plan names no endpoint, no account or no rate.
     pub fn start(plan: LoadPlan) -> Result<Self> {
-        if plan.endpoints.is_empty() || plan.per_second == 0 {
-            return Err(eyre!("load needs an endpoint and a rate"));
+        if plan.endpoints.is_empty() || plan.wallets.is_empty() || plan.per_second == 0 {
+            return Err(eyre!("load needs an endpoint, an account and a rate"));
         }
         let shared = Arc::new(Shared::default());
         let task = tokio::spawn(run(plan, Arc::clone(&shared)));
@@ -134,7 +133,8 @@ async fn run(plan: LoadPlan, shared: Arc<Shared>) -> Result<()> {
         .map(|url| Rpc::new(url, ANSWER_LIMIT))
         .collect::<Result<Vec<_>>>()?
         .into();
-    let mut wallets: Vec<Wallet> = (0..SENDERS).map(|_| Wallet::random(plan.chain_id)).collect();
+    let mut wallets = plan.wallets;
+    let senders = wallets.len();
     let slots = Arc::new(Semaphore::new(IN_FLIGHT));
     let start = Instant::now();
     let mut sent = 0u64;
@@ -149,7 +149,7 @@ async fn run(plan: LoadPlan, shared: Arc<Shared>) -> Result<()> {
         for _ in 0..burst {
             let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else { break };
             let number = shared.sent.fetch_add(1, Relaxed) as usize;
-            let signed = wallets[number % SENDERS].next_transfer()?;
+            let signed = wallets[number % senders].next_transfer()?;
             let (endpoints, shared) = (Arc::clone(&endpoints), Arc::clone(&shared));
             let give_up = plan.give_up;
             tokio::spawn(async move {

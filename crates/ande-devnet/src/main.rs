@@ -11,6 +11,8 @@ use clap::Parser as _;
 use eyre::{Result, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+/// Accounts that make the load.
+const LOAD_SENDERS: usize = 32;
 const RESTART_AFTER: Duration = Duration::from_secs(3);
 /// Exit codes with which a node says that a restart cannot help: configuration and keys.
 const HOPELESS: [i32; 2] = [78, 77];
@@ -92,17 +94,15 @@ async fn operate(options: &Options, cluster: &mut Cluster, say: &dyn Fn(&str)) -
     say(&format!("healthy; wrote {}", manifest.display()));
     print!("{}", cluster.cheat_sheet()?);
 
-    let load = options
-        .load
-        .map(|per_second| {
-            Load::start(LoadPlan {
-                chain_id: cluster.deployment().l2_chain_id,
-                endpoints: cluster.public_endpoints(),
-                per_second,
-                give_up: Duration::from_secs(30),
-            })
-        })
-        .transpose()?;
+    let load = match options.load {
+        Some(per_second) => Some(Load::start(LoadPlan {
+            wallets: cluster.wallets(LOAD_SENDERS).await?,
+            endpoints: cluster.public_endpoints(),
+            per_second,
+            give_up: Duration::from_secs(30),
+        })?),
+        None => None,
+    };
     let until = options.exit_after.map(|after| Instant::now() + after);
     let mut view = LiveView::new();
     let mut down: HashMap<usize, Instant> = HashMap::new();

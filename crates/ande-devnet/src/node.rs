@@ -11,6 +11,7 @@ use eyre::{Result, eyre};
 
 use crate::{
     deploy::Deployment,
+    genesis::Executor,
     keys::{NODE_KEY_FILE, NodeKeys, VALIDATOR_KEY_FILE},
     ports::NodePorts,
     process::{Launch, OnOrphan, Process},
@@ -39,6 +40,8 @@ pub struct NodeSettings {
     pub propose_timeout: Option<Duration>,
     /// Log filter.
     pub log: String,
+    /// Additional environment of every node.
+    pub env: Vec<(String, String)>,
 }
 
 /// A node of the cluster.
@@ -180,8 +183,8 @@ name = "{name}"
 l2_chain_id = {l2_chain_id}
 block_time_ms = {block_time}
 heartbeat_ms = {heartbeat}
-executor = "none"
-
+executor = "{executor}"
+{genesis}
 [keys]
 validator = "{VALIDATOR_KEY_FILE}"
 node = "{NODE_KEY_FILE}"
@@ -220,6 +223,12 @@ drain_ms = {drain}
             }),
             name = self.name,
             l2_chain_id = deployment.l2_chain_id,
+            executor = deployment.executor.name(),
+            genesis = match deployment.executor {
+                // Beside the directories of the nodes: all of them read the same file.
+                Executor::Evm => "genesis = \"../genesis.json\"\n",
+                Executor::None => "",
+            },
             block_time = deployment.block_time_ms,
             heartbeat = ms(settings.heartbeat),
             l1_chain_id = deployment.l1_chain_id,

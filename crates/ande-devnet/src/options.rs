@@ -6,8 +6,8 @@ use clap::Parser;
 use eyre::{Result, ensure};
 
 use crate::{
-    cluster::ClusterConfig, deploy::Deployment, node::NodeSettings, ports::Ports,
-    process::OnOrphan, tools::repository_root,
+    cluster::ClusterConfig, deploy::Deployment, genesis::Executor, node::NodeSettings,
+    ports::Ports, process::OnOrphan, tools::repository_root,
 };
 
 const L2_CHAIN_ID: u64 = 6174;
@@ -31,6 +31,9 @@ pub struct Options {
     /// Windows per epoch: the validator set changes after so many windows. [default: 6]
     #[arg(long)]
     pub epoch_windows: Option<u32>,
+    /// What the nodes execute with. [default: evm]
+    #[arg(long, value_enum)]
+    pub executor: Option<Executor>,
     /// Directory of the network; a restart with the same one continues the same chain with the
     /// options it was made with. [default: devnet in the repository]
     #[arg(long)]
@@ -82,6 +85,7 @@ impl Options {
             stakes: vec![STAKE; validators],
             ports,
             l2_chain_id: L2_CHAIN_ID,
+            executor: self.executor.or(stored.map(|chain| chain.executor)).unwrap_or(Executor::Evm),
             block_time,
             rotation,
             windows_per_epoch,
@@ -94,6 +98,7 @@ impl Options {
                 drain: Duration::from_millis(500),
                 propose_timeout: None,
                 log: "info,arc_malachitebft=warn".to_owned(),
+                env: Vec::new(),
             },
             load_balancer: true,
             on_orphan: OnOrphan::Terminate,
@@ -154,6 +159,7 @@ mod tests {
             token: Address::ZERO,
             consensus: Address::ZERO,
             coordinator: Address::ZERO,
+            executor: Executor::None,
             genesis_hash: B256::ZERO,
             rotation: 7,
             windows_per_epoch: 3,

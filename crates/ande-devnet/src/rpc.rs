@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alloy::primitives::{B256, Bytes};
+use alloy::primitives::{Address, B256, Bytes};
 use eyre::Result;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -93,6 +93,16 @@ impl Rpc {
     /// [`RpcError`].
     pub async fn send_raw(&self, raw: &Bytes) -> Result<B256, RpcError> {
         self.call("eth_sendRawTransaction", json!([raw])).await
+    }
+
+    /// `eth_getTransactionCount` with the pool's transactions counted: the next nonce.
+    ///
+    /// # Errors
+    /// [`RpcError`].
+    pub async fn next_nonce(&self, account: Address) -> Result<u64, RpcError> {
+        self.call::<Hex>("eth_getTransactionCount", json!([account, "pending"]))
+            .await
+            .map(|hex| hex.0)
     }
 
     /// `eth_blockNumber`: the certified height.

@@ -36,13 +36,13 @@ impl Wallet {
     /// A wallet with a fresh key.
     #[must_use]
     pub fn random(chain_id: u64) -> Self {
-        Self::new(PrivateKeySigner::random(), chain_id)
+        Self::new(PrivateKeySigner::random(), chain_id, 0)
     }
 
-    /// A wallet with this key, starting at nonce 0.
+    /// A wallet with this key whose next transaction has this nonce.
     #[must_use]
-    pub const fn new(key: PrivateKeySigner, chain_id: u64) -> Self {
-        Self { key, chain_id, nonce: 0 }
+    pub const fn new(key: PrivateKeySigner, chain_id: u64, nonce: u64) -> Self {
+        Self { key, chain_id, nonce }
     }
 
     /// Its address.

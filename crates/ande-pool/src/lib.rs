@@ -15,7 +15,6 @@ mod limits;
 mod order;
 mod pool;
 mod queue;
-mod room;
 mod selection;
 mod transaction;
 mod upkeep;

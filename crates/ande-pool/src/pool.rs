@@ -21,11 +21,11 @@ use crate::{
 /// its own transactions; and those whose balance may have grown are read again after every block.
 #[derive(Debug)]
 pub struct Pool {
-    pub(crate) limits: PoolLimits,
+    limits: PoolLimits,
     pub(crate) accounts: Arc<dyn AccountSource>,
     knows_accounts: bool,
     pub(crate) base_fee: u128,
-    pub(crate) bytes: usize,
+    bytes: usize,
     arrivals: u64,
     /// Transactions in a run.
     executable: usize,
@@ -33,7 +33,7 @@ pub struct Pool {
     pub(crate) by_sender: HashMap<Address, Queue>,
     /// Highest nonce of every sender. Only these are evicted, so that an eviction never leaves a
     /// gap.
-    pub(crate) tails: BTreeSet<TailKey>,
+    tails: BTreeSet<TailKey>,
     /// Fee of the first executable transaction of every sender that has one.
     heads: BTreeSet<(u128, Address)>,
     /// Senders whose account is read again after every block.
@@ -120,17 +120,13 @@ impl Pool {
     /// evicted on an error.
     ///
     /// # Errors
-    /// The first rule that the transaction breaks against the pool and the chain's state; a nonce
-    /// that is used before anything else.
+    /// The first rule that the transaction breaks against the pool and the chain's state.
     pub fn insert(&mut self, tx: PooledTransaction, now: Duration) -> Result<Inserted, PoolError> {
         if self.by_hash.contains_key(&tx.hash()) {
             return Ok(Inserted { kind: InsertKind::Duplicate, evicted: Vec::new() });
         }
-        let account = self.accounts.account(tx.sender())?;
-        if let Some(Account { nonce: next, .. }) = account.filter(|own| tx.nonce() < own.nonce) {
-            return Err(PoolError::NonceTooLow { next, nonce: tx.nonce() });
-        }
         self.check_price(&tx)?;
+        let account = self.accounts.account(tx.sender())?;
         if self.by_sender.get(&tx.sender()).is_some_and(|queue| queue.account() != account) {
             self.edit(tx.sender(), |queue| queue.set_account(account));
         }
@@ -291,6 +287,9 @@ impl Pool {
         let (nonce, first) = (tx.nonce(), Queue::of(Ok(account)));
         let queue = self.by_sender.get(&tx.sender()).unwrap_or(&first);
         if let Some(account) = queue.account() {
+            if nonce < account.nonce {
+                return Err(PoolError::NonceTooLow { next: account.nonce, nonce });
+            }
             let (queued, cost) = (queue.cost_before(nonce), tx.cost());
             if queued.saturating_add(cost) > account.balance {
                 let balance = account.balance;
@@ -340,8 +339,51 @@ impl Pool {
         Ok(Inserted { kind, evicted })
     }
 
+    /// Evicts less deserving transactions of other senders until the new one fits; all or none.
+    fn make_room(
+        &mut self,
+        tx: &PooledTransaction,
+        standing: Standing,
+    ) -> Result<Vec<Entry>, PoolError> {
+        let mut victims = Vec::new();
+        while self.len() >= self.limits.max_transactions
+            || self.bytes.saturating_add(tx.size()) > self.limits.max_bytes
+        {
+            match self.least_deserving_other(tx, standing) {
+                Ok(hash) => victims.extend(self.unlink(&hash)),
+                Err(error) => {
+                    victims.into_iter().rev().for_each(|victim| self.link(victim));
+                    return Err(error);
+                }
+            }
+        }
+        Ok(victims)
+    }
+
+    fn least_deserving_other(
+        &self,
+        tx: &PooledTransaction,
+        standing: Standing,
+    ) -> Result<B256, PoolError> {
+        let (tip, sender) = (tx.max_priority_fee_per_gas(), tx.sender());
+        let (lowest_standing, lowest, _, victim) =
+            self.tails.iter().find(|(.., victim)| *victim != sender).ok_or(PoolError::Full)?;
+        if (*lowest_standing, *lowest) >= (standing, tip) {
+            return Err(if *lowest_standing == standing && *lowest > tip {
+                PoolError::Underpriced { tip, needed: lowest.saturating_add(1) }
+            } else {
+                PoolError::Full
+            });
+        }
+        self.by_sender
+            .get(victim)
+            .and_then(Queue::tail)
+            .map(|tail| tail.tx.hash())
+            .ok_or(PoolError::Full)
+    }
+
     /// Adds an entry to every index.
-    pub(crate) fn link(&mut self, entry: Entry) {
+    fn link(&mut self, entry: Entry) {
         let sender = entry.tx.sender();
         self.bytes += entry.tx.size();
         self.by_hash.insert(entry.tx.hash(), entry.clone());

@@ -399,7 +399,7 @@ impl Application for Chain {
         }
         // Before the execution, which then finds the senders.
         let transactions =
-            self.parts.pool.of_block(&commit.block.transactions).await.map_err(AppError::Fatal)?;
+            self.parts.pool.look_up(&commit.block.transactions).await.map_err(AppError::Fatal)?;
         self.execute(&tip, &commit.block).await.map_err(|verdict| {
             AppError::Fatal(format!(
                 "block {} is certified but does not execute here: {verdict:?}",

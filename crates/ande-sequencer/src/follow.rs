@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 use alloy_primitives::{Address, B256};
 use tracing::warn;
 
-use crate::TransactionPool;
+use crate::{TransactionPool, recovery::Looked};
 
 /// Transactions or senders handled under one hold of the lock.
 const CHUNK: usize = 256;
@@ -19,12 +19,14 @@ const MAX_SUSPECTS: usize = 1024;
 impl TransactionPool {
     /// Follows the chain by a committed block: takes its transactions out of pool and journal, and
     /// what they made impossible, and reads the accounts it may have changed.
-    pub(crate) fn committed(&self, transactions: &[(B256, Option<Address>)]) {
+    pub(crate) fn committed(&self, transactions: &[Looked]) {
         let mut impossible = HashSet::new();
         for chunk in transactions.chunks(CHUNK) {
             let hashes: Vec<B256> = chunk.iter().map(|(hash, _)| *hash).collect();
-            let mut senders: Vec<Address> =
-                chunk.iter().filter_map(|(_, sender)| *sender).collect();
+            let mut senders: Vec<Address> = chunk
+                .iter()
+                .filter_map(|(_, found)| found.as_ref().ok().map(|summary| summary.sender))
+                .collect();
             senders.dedup();
             impossible.extend(self.held.lock().pool.commit(&hashes, &senders));
         }

@@ -239,10 +239,12 @@ impl TransactionPool {
                 // Somebody else brings it; if that fails, it is tried again.
                 Ok(None) if self.is_held(hash).await => return Ok((hash, false)),
                 Ok(None) => {}
-                Err(PoolError::NonceTooLow { .. }) if self.is_included(hash).await? => {
-                    return Ok((hash, false));
+                Err(error) => {
+                    if self.knows_accounts && self.is_included(hash).await? {
+                        return Ok((hash, false));
+                    }
+                    return Err(error.into());
                 }
-                Err(error) => return Err(error.into()),
             }
         };
         self.store.journal_append(&[(hash, raw)]).await.map_err(|error| {
@@ -352,7 +354,10 @@ impl TransactionPool {
 
     /// What is known of the transactions of a block. Only the signatures of those that were never
     /// seen are recovered, on threads that may block.
-    async fn look_up(self: &Arc<Self>, transactions: &[Bytes]) -> Result<Vec<Looked>, String> {
+    pub(crate) async fn look_up(
+        self: &Arc<Self>,
+        transactions: &[Bytes],
+    ) -> Result<Vec<Looked>, String> {
         if transactions.is_empty() {
             return Ok(Vec::new());
         }
@@ -366,19 +371,6 @@ impl TransactionPool {
             Recovery::look_up(&service.senders, service.l2_chain_id, &transactions, pooled)
         });
         looked.await.map_err(|error| error.to_string())
-    }
-
-    /// What [`committed`](Self::committed) needs to know of a block. A chain that does not execute
-    /// asks nobody for senders.
-    pub(crate) async fn of_block(
-        self: &Arc<Self>,
-        transactions: &[Bytes],
-    ) -> Result<Vec<(B256, Option<Address>)>, String> {
-        if !self.knows_accounts {
-            return Ok(transactions.iter().map(|raw| (keccak256(raw), None)).collect());
-        }
-        let looked = self.look_up(transactions).await?.into_iter();
-        Ok(looked.map(|(hash, found)| (hash, found.ok().map(|summary| summary.sender))).collect())
     }
 
     /// Checks that all transactions of a proposed block are well-formed and signed for this chain.

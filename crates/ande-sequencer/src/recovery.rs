@@ -9,7 +9,6 @@ use alloy_primitives::{B256, Bytes, keccak256};
 use ande_pool::{PoolError, PooledTransaction, TransactionSummary};
 use rayon::prelude::*;
 use tokio::sync::oneshot;
-use tracing::error;
 
 use crate::{SenderCache, SequencerError};
 
@@ -21,22 +20,6 @@ const PARALLEL_FROM: usize = 8;
 /// Too much waits already.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Busy;
-
-/// One of those that wait.
-struct Place(Arc<AtomicUsize>);
-
-impl Place {
-    fn of(waiting: &Arc<AtomicUsize>) -> Self {
-        waiting.fetch_add(1, Ordering::Relaxed);
-        Self(waiting.clone())
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
 
 /// A transaction of a block: its hash, and what is known of it or why it is none.
 pub(crate) type Looked = (B256, Result<TransactionSummary, PoolError>);
@@ -54,8 +37,6 @@ impl Recovery {
     pub(crate) fn new(senders: Arc<SenderCache>, l2_chain_id: u64) -> Result<Self, SequencerError> {
         let threads = rayon::ThreadPoolBuilder::new()
             .thread_name(|index| format!("ande-recover-{index}"))
-            // Without one, a panic over a transaction would end the process.
-            .panic_handler(|_| error!("recovering a signature panicked"))
             .build()
             .map_err(|error| SequencerError::Threads(error.to_string()))?;
         Ok(Self { threads, waiting: Arc::default(), senders, l2_chain_id })
@@ -71,17 +52,18 @@ impl Recovery {
         if let Some(known) = self.senders.get(&hash) {
             return Ok(PooledTransaction::of_sender(raw, chain_id, known.sender));
         }
-        let place = Place::of(&self.waiting);
-        if self.waiting.load(Ordering::Relaxed) > MAX_WAITING {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
             return Err(Busy);
         }
         let (reply, recovered) = oneshot::channel();
+        let waiting = self.waiting.clone();
         self.threads.spawn(move || {
-            let _place = place;
             // Nobody may be waiting any more.
             if !reply.is_closed() {
                 let _ = reply.send(PooledTransaction::recover(raw, chain_id));
             }
+            waiting.fetch_sub(1, Ordering::Relaxed);
         });
         let recovered = recovered.await.map_err(|_| Busy)?;
         if let Ok(transaction) = &recovered {

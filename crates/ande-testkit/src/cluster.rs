@@ -18,6 +18,8 @@ use tempfile::TempDir;
 use crate::{ChainApi, HeightWatch, Plan};
 
 const L2_CHAIN_ID: u64 = 6174;
+/// Accounts that make the load.
+const LOAD_SENDERS: usize = 32;
 const CLUSTER_LOCK: &str = "ande-test-cluster.lock";
 const LOG_LINES: usize = 40;
 const LOG_COLUMNS: usize = 240;
@@ -74,6 +76,7 @@ impl TestCluster {
             ports: Ports::free(plan.stakes.len())?,
             stakes: plan.stakes,
             l2_chain_id: L2_CHAIN_ID,
+            executor: plan.executor,
             block_time: plan.block_time,
             rotation: plan.rotation,
             windows_per_epoch: plan.windows_per_epoch,
@@ -86,6 +89,7 @@ impl TestCluster {
                 drain: Duration::from_millis(100),
                 propose_timeout: Some(plan.propose_timeout),
                 log: plan.log,
+                env: Vec::new(),
             },
             load_balancer: plan.load_balancer,
             on_orphan: OnOrphan::Kill,
@@ -280,10 +284,10 @@ impl TestCluster {
     /// Starts load on every node.
     ///
     /// # Errors
-    /// An impossible plan.
-    pub fn load(&self, per_second: u32) -> Result<Load> {
+    /// An impossible plan, or no node that answers.
+    pub async fn load(&self, per_second: u32) -> Result<Load> {
         Load::start(LoadPlan {
-            chain_id: L2_CHAIN_ID,
+            wallets: self.cluster.wallets(LOAD_SENDERS).await?,
             endpoints: self.cluster.nodes().iter().map(|node| node.rpc_url()).collect(),
             per_second,
             give_up: Duration::from_secs(60),
@@ -304,10 +308,12 @@ impl TestCluster {
         Ok(HeightWatch::start(quick))
     }
 
-    /// A fresh L2 account.
-    #[must_use]
-    pub fn wallet(&self) -> Wallet {
-        Wallet::random(L2_CHAIN_ID)
+    /// An L2 account of its own.
+    ///
+    /// # Errors
+    /// When no node answers.
+    pub async fn wallet(&self) -> Result<Wallet> {
+        self.cluster.wallet().await
     }
 
     /// Sends a transaction to an endpoint and waits for the acknowledgement.

@@ -8,6 +8,7 @@ mod cluster;
 mod invariants;
 mod measure;
 mod plan;
+mod tools;
 mod verify;
 
 pub use chain::{ChainApi, ConsensusBlock};
@@ -15,4 +16,5 @@ pub use cluster::TestCluster;
 pub use invariants::PostedBatch;
 pub use measure::{Gaps, HeightWatch};
 pub use plan::Plan;
+pub use tools::{cast, forge, json_in, run_program};
 pub use verify::CertificateCheck;

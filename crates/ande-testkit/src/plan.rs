@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use ande_devnet::Executor;
+
 /// Parameters of a test cluster. The default has four equal validators, 200 ms blocks, windows of
 /// ten blocks and epochs of six windows (12 s under load).
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Stake of each validator in whole tokens.
     pub stakes: Vec<u64>,
+    /// What the nodes execute with.
+    pub executor: Executor,
     /// Time between blocks.
     pub block_time: Duration,
     /// Longest time without a block.
@@ -32,6 +36,7 @@ impl Default for Plan {
     fn default() -> Self {
         Self {
             stakes: vec![1000; 4],
+            executor: Executor::Evm,
             block_time: Duration::from_millis(200),
             heartbeat: Duration::from_secs(2),
             rotation: 10,

@@ -14,8 +14,8 @@ use alloy::{
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use ande_consensus::{Application as _, Candidate, StartHeight, Turn};
 use ande_execution::{
-    Attributes, EmbeddedExecutor, EvmConfig, EvmGenesis, EvmReader, ExecHead, ExecutionError,
-    Executor, NoneExecutor, NoneGenesis, Payload, PayloadStatus, Recovery, state::StateOptions,
+    EmbeddedExecutor, EvmConfig, EvmGenesis, EvmReader, Executor, NoneExecutor, NoneGenesis,
+    state::StateOptions,
 };
 use ande_l1::L1View;
 use ande_pool::{AccountSource, Pool, PoolLimits, UnknownAccounts};
@@ -29,7 +29,6 @@ use ande_sequencer::{
 };
 use ande_store::{ChainIdentity, Store};
 use ande_telemetry::Metrics;
-use async_trait::async_trait;
 use tokio::sync::watch;
 
 pub const L2_CHAIN: u64 = 6174;
@@ -169,18 +168,6 @@ impl Node {
         Self::open_evm(dir).await.and_sets().await
     }
 
-    /// With an executor that executes nothing but leaves one transaction out, and the order that
-    /// is checked.
-    pub async fn picky_with_sets(dir: &Path, refuses: B256) -> Self {
-        let genesis = NoneGenesis::new(L2_CHAIN);
-        let store = open_store(dir, genesis.hash()).await;
-        let index = Arc::new(StoreIndex(store.clone()));
-        let executor = Arc::new(Picky { inner: NoneExecutor::new(genesis, index), refuses });
-        let pool = Pool::new(PoolLimits::default(), Arc::new(UnknownAccounts));
-        let ordering = Ordering::TipDescending;
-        Self::assemble(store, executor, pool, Arc::default(), ordering, None).await.and_sets().await
-    }
-
     async fn and_sets(self) -> Self {
         for epoch in 0..40 {
             self.store.put_set(&set(epoch)).await.unwrap();
@@ -246,47 +233,6 @@ impl Node {
         let reader = self.evm.as_ref().unwrap();
         let account = reader.account(reader.head().number, address).unwrap();
         (account.nonce, account.balance)
-    }
-}
-
-struct Picky {
-    inner: NoneExecutor,
-    refuses: B256,
-}
-
-#[async_trait]
-impl Executor for Picky {
-    fn genesis(&self) -> Payload {
-        self.inner.genesis()
-    }
-
-    async fn head(&self) -> ExecHead {
-        self.inner.head().await
-    }
-
-    async fn propose(
-        &self,
-        attributes: Attributes,
-        mut transactions: Vec<Bytes>,
-    ) -> Result<Payload, ExecutionError> {
-        transactions.retain(|raw| keccak256(raw) != self.refuses);
-        self.inner.propose(attributes, transactions).await
-    }
-
-    async fn validate(
-        &self,
-        attributes: &Attributes,
-        payload: &Payload,
-    ) -> Result<PayloadStatus, ExecutionError> {
-        self.inner.validate(attributes, payload).await
-    }
-
-    async fn commit(&self, hash: B256) -> Result<(), ExecutionError> {
-        self.inner.commit(hash).await
-    }
-
-    async fn recover(&self, tip: Option<&Payload>) -> Result<Recovery, ExecutionError> {
-        self.inner.recover(tip).await
     }
 }
 

@@ -3,6 +3,4 @@
 
 mod evm;
 mod fixture;
-mod ingress;
 mod none;
-mod order;

@@ -147,7 +147,7 @@ async fn hostile_configurations_are_refused_with_advice() -> Result<()> {
 
             // The cluster took no harm.
             let height = cluster.height().await;
-            let signed = cluster.wallet().next_transfer()?;
+            let signed = cluster.wallet().await?.next_transfer()?;
             cluster.submit(&cluster.rpc(0)?, &signed).await?;
             cluster.wait_height(0, height + 1, Duration::from_secs(15)).await?;
             cluster.check_invariants(&[]).await.map(|_| ())

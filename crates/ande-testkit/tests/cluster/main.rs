@@ -6,3 +6,4 @@ mod outage;
 mod posting;
 mod proposer;
 mod spread;
+mod tools;

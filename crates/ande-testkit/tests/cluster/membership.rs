@@ -17,7 +17,7 @@ async fn fifth_validator_registers_with_cast_and_votes_from_the_epoch_the_contra
     TestCluster::start(plan)
         .await?
         .observed(async |cluster| {
-            let load = cluster.load(20)?;
+            let load = cluster.load(20).await?;
             let pids: Vec<_> = cluster.cluster().nodes().iter().map(|node| node.pid()).collect();
             let newcomer = cluster.processes().add_node()?;
             let node = &cluster.cluster().nodes()[newcomer];
@@ -121,7 +121,7 @@ async fn chain_halts_without_a_third_of_the_weight_and_resumes_with_it() -> Resu
     TestCluster::start(plan)
         .await?
         .observed(async |cluster| {
-            let load = cluster.load(20)?;
+            let load = cluster.load(20).await?;
             cluster.processes().node_mut(0)?.stop().await?;
             // Whatever was in flight is decided within a block time or two.
             let before =

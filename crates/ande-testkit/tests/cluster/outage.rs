@@ -13,7 +13,7 @@ async fn all_nodes_killed_at_once_resume() -> Result<()> {
     TestCluster::start(Plan::default())
         .await?
         .observed(async |cluster| {
-            let load = cluster.load(50)?;
+            let load = cluster.load(50).await?;
             let height = cluster.height().await;
             cluster.wait_height(0, height + 8, Duration::from_secs(20)).await?;
             let before = cluster.height().await;
@@ -60,7 +60,7 @@ async fn blocks_go_on_without_the_settlement_chain_and_batches_catch_up() -> Res
     TestCluster::start(plan)
         .await?
         .observed(async |cluster| {
-            let load = cluster.load(20)?;
+            let load = cluster.load(20).await?;
             let watch = cluster.watch_height()?;
             cluster.wait_batched(cluster.height().await, Duration::from_secs(20)).await?;
             let batch = cluster.cluster().tip().await?;

@@ -32,7 +32,7 @@ async fn poster_killed_at_every_step_posts_every_batch_exactly_once() -> Result<
     TestCluster::start(plan)
         .await?
         .observed(async |cluster| {
-            let load = cluster.load(20)?;
+            let load = cluster.load(20).await?;
             for (step, name) in STEPS.iter().enumerate() {
                 let victim = step % cluster.size();
                 cluster.processes().node_mut(victim)?.stop().await?;

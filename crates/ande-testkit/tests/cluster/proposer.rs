@@ -15,7 +15,7 @@ async fn proposer_killed_ten_times_under_load_loses_and_forks_nothing() -> Resul
     let plan =
         Plan { rotation: 20, propose_timeout: Duration::from_millis(500), ..Plan::default() };
     TestCluster::start(plan).await?.observed(async |cluster| {
-        let load = cluster.load(TPS)?;
+        let load = cluster.load(TPS).await?;
         let watch = cluster.watch_height()?;
         let mut gaps = Gaps::default();
         let mut outages = Vec::new();

@@ -24,7 +24,7 @@ async fn transactions_through_every_node_and_the_load_balancer_are_in_the_same_b
             let mut sent = Vec::new();
             for endpoint in &endpoints {
                 // Types 0, 1 and 2 in turn.
-                let mut wallet = cluster.wallet();
+                let mut wallet = cluster.wallet().await?;
                 for _ in 0..PER_ENDPOINT {
                     let signed = wallet.next_transfer()?;
                     cluster.submit(endpoint, &signed).await?;
@@ -71,7 +71,7 @@ async fn proposers_of_three_windows_are_those_the_contract_names() -> Result<()>
         .await?
         .observed(async |cluster| {
             let rotation = u64::from(cluster.cluster().deployment().rotation);
-            let load = cluster.load(20)?;
+            let load = cluster.load(20).await?;
             // Windows 1 to 3 are complete, whatever came before.
             let (first, last) = (rotation, 4 * rotation - 1);
             cluster.wait_height(0, last, Duration::from_secs(40)).await?;
