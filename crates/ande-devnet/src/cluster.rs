@@ -421,15 +421,32 @@ impl Cluster {
   export L1={l1} RPC={rpc} TOKEN={token} CONSENSUS={consensus} COORDINATOR={coordinator}
   # each node: {nodes}
   cast block latest --rpc-url $RPC
-  cast send --async --legacy --gas-limit 21000 --gas-price 2gwei --nonce 0 --chain {chain} --rpc-url $RPC --private-key $(cast wallet new --json | jq -r '.[0].private_key') 0x000000000000000000000000000000000000dEaD --value 1
+{send}
   cast call $CONSENSUS "getActiveValidators()(address[])" --rpc-url $L1
   cast call $CONSENSUS "proposerAt(uint64)(address)" {height} --rpc-url $L1
   cast call $COORDINATOR "tip()((uint64,uint64,uint64,uint64))" --rpc-url $L1
 
 "#,
             nodes = nodes.join(" "),
-            chain = self.deployment.l2_chain_id,
+            send = self.send_line()?,
         ))
+    }
+
+    /// A `cast` line that sends a transaction.
+    fn send_line(&self) -> Result<String> {
+        Ok(match self.deployment.executor {
+            Executor::Evm => {
+                // The last funded account: load and checks take the first ones.
+                let key = account_key(FUNDED_ACCOUNTS - 1)?.to_bytes();
+                format!(
+                    "  cast send --rpc-url $RPC --private-key {key} 0x000000000000000000000000000000000000dEaD --value 1ether"
+                )
+            }
+            Executor::None => format!(
+                "  cast send --async --legacy --gas-limit 21000 --gas-price 2gwei --nonce 0 --chain {} --rpc-url $RPC --private-key $(cast wallet new --json | jq -r '.[0].private_key') 0x000000000000000000000000000000000000dEaD --value 1",
+                self.deployment.l2_chain_id
+            ),
+        })
     }
 
     /// Last accepted batch.

@@ -106,6 +106,19 @@ async fn hostile_configurations_are_refused_with_advice() -> Result<()> {
             other_l2.edit("l2_chain_id = 6174", "l2_chain_id = 6175")?;
             other_l2.refused("wrong L2 chain", BAD_CONFIG, &["6174", "6175"]).await?;
 
+            let no_genesis = attempt("no-genesis")?;
+            no_genesis.edit("../genesis.json", "nowhere.json")?;
+            let words = ["nowhere.json", "chain.genesis"];
+            no_genesis.refused("no genesis file", BAD_CONFIG, &words).await?;
+
+            let other_genesis = attempt("other-genesis")?;
+            other_genesis.edit("../genesis.json", "genesis.json")?;
+            let text = fs::read_to_string(cluster.dir().join("genesis.json"))?;
+            let other = text.replace("\"timestamp\": \"0x0\"", "\"timestamp\": \"0x1\"");
+            ensure!(other != text, "the genesis has another form");
+            fs::write(other_genesis.dir.join("genesis.json"), other)?;
+            other_genesis.refused("genesis of another chain", BAD_CONFIG, &["genesis"]).await?;
+
             let unknown = attempt("unknown-setting")?;
             unknown.edit("heartbeat_ms", "hartbeat_ms")?;
             unknown.refused("unknown setting", BAD_CONFIG, &["hartbeat_ms"]).await?;
