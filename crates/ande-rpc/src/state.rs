@@ -24,9 +24,20 @@ pub(crate) async fn get_transaction_count(
     let address: Address = args.required(0)?;
     let at = context.state_at(args.block(1)?).await?;
     let nonce = context.read(move |evm| Ok(evm.account(at.number, address)?.nonce)).await?;
-    let nonce =
-        if at.pending { context.services.ingress.next_nonce(address, nonce) } else { nonce };
-    Ok(U64::from(nonce))
+    if !at.pending {
+        return Ok(U64::from(nonce));
+    }
+    let mut nonce = nonce;
+    loop {
+        let next = context.services.ingress.next_nonce(address, nonce);
+        // A block may have taken transactions out of the pool since the state was read.
+        let now =
+            context.read(move |evm| Ok(evm.account(evm.head().number, address)?.nonce)).await?;
+        if now <= nonce {
+            return Ok(U64::from(next));
+        }
+        nonce = now;
+    }
 }
 
 pub(crate) async fn get_code(context: Arc<Context>, args: Args) -> Result<Bytes, RpcError> {

@@ -6,7 +6,8 @@ import {ContractFactory, JsonRpcProvider, WebSocketProvider, Wallet, parseEther}
 
 const [http, ws, key, artifactFile] = process.argv.slice(2);
 const artifact = JSON.parse(fs.readFileSync(artifactFile, 'utf8'));
-const provider = new JsonRpcProvider(http, undefined, {polling: true, pollingInterval: 100});
+// The library repeats answers of the last quarter of a second unless told not to: longer than a block here.
+const provider = new JsonRpcProvider(http, undefined, {polling: true, pollingInterval: 100, cacheTimeout: -1});
 const socket = new WebSocketProvider(ws);
 const wallet = new Wallet(key, provider);
 
