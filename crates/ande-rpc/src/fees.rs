@@ -176,7 +176,7 @@ pub(crate) async fn fee_history(context: Arc<Context>, args: Args) -> Result<Fee
             let row = if header.gas_used == 0 {
                 vec![0; percentiles.len()]
             } else {
-                rewards(&*paid(&context, header.number).await?, header.gas_used, &percentiles)
+                rewards(&paid(&context, header.number).await?, header.gas_used, &percentiles)
             };
             rows.push(row);
         }
