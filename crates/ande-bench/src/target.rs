@@ -1,10 +1,6 @@
 //! What is measured: one node, a cluster, and anvil as the yardstick of the same run.
 
-use std::{
-    net::{SocketAddr, TcpListener},
-    path::Path,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use ande_devnet::{
     Cluster, ClusterConfig, Executor, Launch, NodeSettings, OnOrphan, Ports, Process, Rpc,
@@ -81,7 +77,7 @@ impl Target {
     /// # Errors
     /// When it does not start.
     pub(crate) async fn anvil(dir: &Path, genesis: &Path) -> Result<Self> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = ande_ports::reserve()?;
         let mut process = Process::spawn(&Launch {
             name: "anvil".into(),
             program: foundry_binary("anvil")?,

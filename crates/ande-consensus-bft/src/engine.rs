@@ -155,6 +155,7 @@ mod tests {
     use std::time::Duration;
 
     use ande_consensus::conformance::{MemoryChain, MemorySigner};
+    use ande_ports::reserve;
     use ande_primitives::NodeKey;
 
     use super::*;
@@ -175,11 +176,6 @@ mod tests {
         BftEngine::new(config, signer, watch::Sender::new(Vec::new()).subscribe()).unwrap()
     }
 
-    fn free_port() -> u16 {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap().port()
-    }
-
     fn chain() -> Arc<MemoryChain> {
         let chain = MemoryChain::new(CHAIN, true);
         chain.put_set(set());
@@ -189,7 +185,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_log_that_failed_halts_the_engine() {
         let dir = tempfile::tempdir().unwrap();
-        let mut engine = engine(dir.path(), free_port());
+        let mut engine = engine(dir.path(), reserve().unwrap());
         let (service, mut actors) = engine.start(chain()).await.unwrap();
         actors.fail_safety("told to");
         let result = service.run(&mut actors, CancellationToken::new()).await;
@@ -200,7 +196,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn stopping_releases_log_and_port() {
         let dir = tempfile::tempdir().unwrap();
-        let port = free_port();
+        let port = reserve().unwrap();
         for _ in 0..3 {
             let engine = Box::new(engine(dir.path(), port));
             let (mut view, shutdown) = (engine.view(), CancellationToken::new());
@@ -215,9 +211,9 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_directory_has_one_engine() {
         let dir = tempfile::tempdir().unwrap();
-        let mut first = engine(dir.path(), free_port());
+        let mut first = engine(dir.path(), reserve().unwrap());
         let (service, actors) = first.start(chain()).await.unwrap();
-        let second = engine(dir.path(), free_port()).start(chain()).await;
+        let second = engine(dir.path(), reserve().unwrap()).start(chain()).await;
         assert!(matches!(second, Err(EngineError::Start(_))));
         drop(service);
         actors.stop().await;

@@ -1,10 +1,6 @@
 //! Ports of a cluster.
 
-use std::{
-    net::{Ipv4Addr, SocketAddr, TcpListener},
-    time::{SystemTime, UNIX_EPOCH},
-};
-
+use ande_ports::{is_free, reserve};
 use eyre::{Result, bail, eyre};
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +42,12 @@ pub struct Ports {
     pub nodes: Vec<NodePorts>,
 }
 
+impl NodePorts {
+    fn free() -> Result<Self> {
+        Ok(Self { rpc: reserve()?, ws: reserve()?, ops: reserve()?, p2p: reserve()? })
+    }
+}
+
 impl Ports {
     /// The documented ports of a local network, each plus `offset`.
     ///
@@ -83,25 +85,17 @@ impl Ports {
         Ok(ports)
     }
 
-    /// Ports that are free now, for tests. They lie below the range from which the kernel takes
-    /// ports of outgoing connections, so they stay free while a node restarts.
+    /// Ports reserved for this process, for tests.
     ///
     /// # Errors
     /// When too few are free.
     pub fn free(nodes: usize) -> Result<Self> {
-        let nanos = SystemTime::now().duration_since(UNIX_EPOCH)?.subsec_nanos();
-        let seed = std::process::id().wrapping_mul(7919).wrapping_add(nanos);
-        let start = 11_000 + u16::try_from(seed % 20_000)?;
-        let mut found = (start..32_000).chain(11_000..start).filter(|port| is_free(*port));
-        let mut next = || found.next().ok_or_else(|| eyre!("no free port between 11000 and 32000"));
         Ok(Self {
-            settlement: next()?,
-            lb_rpc: next()?,
-            lb_ws: next()?,
-            lb_stats: next()?,
-            nodes: (0..nodes)
-                .map(|_| Ok(NodePorts { rpc: next()?, ws: next()?, ops: next()?, p2p: next()? }))
-                .collect::<Result<_>>()?,
+            settlement: reserve()?,
+            lb_rpc: reserve()?,
+            lb_ws: reserve()?,
+            lb_stats: reserve()?,
+            nodes: (0..nodes).map(|_| NodePorts::free()).collect::<Result<_>>()?,
         })
     }
 
@@ -110,12 +104,7 @@ impl Ports {
     /// # Errors
     /// When none are free.
     pub fn add_node(&mut self) -> Result<NodePorts> {
-        let more = Self::free(1)?;
-        let taken: Vec<u16> = self.named().into_iter().map(|(_, port)| port).collect();
-        let node = more.nodes.first().copied().ok_or_else(|| eyre!("no ports"))?;
-        if [node.rpc, node.ws, node.ops, node.p2p].iter().any(|port| taken.contains(port)) {
-            bail!("free ports overlap with those of the cluster; try again");
-        }
+        let node = NodePorts::free()?;
         self.nodes.push(node);
         Ok(node)
     }
@@ -162,13 +151,10 @@ impl Ports {
     }
 }
 
-/// Whether a listener could be opened on loopback.
-fn is_free(port: u16) -> bool {
-    TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).is_ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     #[test]

@@ -6,7 +6,7 @@ mod common;
 use std::{
     collections::HashMap,
     io::{Read as _, Write as _},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -52,7 +52,7 @@ impl Anvil {
         let dir = tempfile::tempdir().unwrap();
         let genesis = dir.path().join("genesis.json");
         std::fs::write(&genesis, plain_genesis()).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = ande_ports::reserve().unwrap();
         let child = Command::new(program)
             .args(["--host", "127.0.0.1", "--port", &port.to_string()])
             .args(["--chain-id", &CHAIN_ID.to_string(), "--hardfork", "cancun"])

@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::{
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -52,12 +51,6 @@ pub fn init() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// A port that is free now.
-#[must_use]
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// A running anvil. Killed when dropped.
 #[derive(Debug)]
 pub struct Anvil {
@@ -74,7 +67,11 @@ impl Anvil {
     /// When anvil is not installed (`npm install --no-save`) or does not answer.
     pub async fn start() -> Self {
         init();
-        let mut anvil = Self { port: free_port(), dir: tempfile::tempdir().unwrap(), child: None };
+        let mut anvil = Self {
+            port: ande_ports::reserve().unwrap(),
+            dir: tempfile::tempdir().unwrap(),
+            child: None,
+        };
         anvil.launch().await;
         anvil
     }

@@ -544,8 +544,8 @@ async fn forged_answers_are_not_believed() {
     let refused = peer.send_transactions(&redirect, &list).await.unwrap_err();
     assert!(matches!(refused, PeerError::Unsigned { status: 307, .. }), "{refused}");
 
-    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let nobody = PeerTarget::new(key(1).id(), &format!("http://{free}")).unwrap();
+    let free = ande_ports::reserve().unwrap();
+    let nobody = PeerTarget::new(key(1).id(), &format!("http://127.0.0.1:{free}")).unwrap();
     let refused = peer.send_transactions(&nobody, &list).await.unwrap_err();
     assert!(matches!(refused, PeerError::Unreachable { .. }), "{refused}");
 }

@@ -354,7 +354,7 @@ impl Cluster {
         .await;
         let validators: Vec<_> = (1..=count)
             .map(|number| {
-                let port = ande_l1::test_support::free_port();
+                let port = ande_ports::reserve().unwrap();
                 TestValidator::new(number, &format!("http://127.0.0.1:{port}"))
             })
             .collect();

@@ -3,13 +3,13 @@
 
 use std::{
     fs::File,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
 use ande_execution::{EngineClient, EngineConfig, JwtSecret};
+use ande_ports::reserve;
 
 /// How long it may take until the client answers; it needs 8 s of an idle core.
 const START_LIMIT: Duration = Duration::from_secs(180);
@@ -29,7 +29,7 @@ impl EthereumJs {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("genesis.json"), genesis).unwrap();
         std::fs::write(dir.path().join("jwt.hex"), SECRET).unwrap();
-        let mut this = Self { dir, port: free_port(), process: None };
+        let mut this = Self { dir, port: reserve().unwrap(), process: None };
         this.restart().await;
         this
     }
@@ -46,7 +46,7 @@ impl EthereumJs {
             .arg(format!("--jwtSecret={}", self.path("jwt.hex")))
             .args(["--rpcEngine", "--rpcEngineAddr=127.0.0.1"])
             .arg(format!("--rpcEnginePort={}", self.port))
-            .arg(format!("--port={}", free_port()))
+            .arg(format!("--port={}", reserve().unwrap()))
             .args(["--discV4=false", "--discDns=false", "--isSingleNode", "--maxPeers=0"])
             .arg("--logLevel=info")
             .current_dir(self.dir.path())
@@ -115,9 +115,4 @@ fn program() -> PathBuf {
         program.display()
     );
     program
-}
-
-/// A port that nobody listens on now.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
