@@ -1,16 +1,11 @@
 //! `cargo xtask bench`: builds everything for release and becomes the measuring program.
 
-use std::{
-    ffi::OsString,
-    os::unix::process::CommandExt as _,
-    process::{Command, ExitCode},
-};
+use std::{ffi::OsString, process::ExitCode};
 
-use eyre::{Result, bail};
+use eyre::Result;
 
 use crate::{
-    devnet::target_dir,
-    setup,
+    devnet, setup,
     steps::{cargo, step},
 };
 
@@ -19,7 +14,5 @@ pub(crate) fn run(args: &[OsString]) -> Result<ExitCode> {
     let mut build = cargo();
     build.args(["build", "--release", "--package", "ande-node", "--package", "ande-bench"]);
     step("build for release (a first build takes ten minutes and more)", &mut build)?;
-    let program = target_dir().join("release/ande-bench");
-    let error = Command::new(&program).args(args).exec();
-    bail!("cannot run {}: {error}", program.display())
+    devnet::run_instead("release/ande-bench", args)
 }

@@ -20,8 +20,12 @@ const PACKAGES: [&str; 2] = ["ande-node", "ande-devnet"];
 pub(crate) fn run(args: &[OsString]) -> Result<ExitCode> {
     setup::contracts()?;
     build()?;
-    let program = target_dir().join("debug/ande-devnet");
-    // The devnet takes this process' place, so signals reach it and its exit status is ours.
+    run_instead("debug/ande-devnet", args)
+}
+
+/// A built program takes this process' place, so signals reach it and its exit status is ours.
+pub(crate) fn run_instead(program: &str, args: &[OsString]) -> Result<ExitCode> {
+    let program = target_dir().join(program);
     let error = Command::new(&program).args(args).exec();
     bail!("cannot run {}: {error}", program.display())
 }
@@ -36,6 +40,6 @@ pub(crate) fn build() -> Result<()> {
     step("build the node and the devnet (a first build takes several minutes)", &mut build)
 }
 
-pub(crate) fn target_dir() -> PathBuf {
+fn target_dir() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }

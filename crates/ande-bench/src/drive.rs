@@ -11,11 +11,12 @@ use std::{
 };
 
 use alloy::primitives::B256;
+use ande_devnet::SignedTransaction;
 use eyre::{Result, WrapErr as _, bail, eyre};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use crate::{http::Connection, process::Usage, signed::Signed};
+use crate::{http::Connection, process::Usage};
 
 /// Every so many transactions one is timed from its sending to its certified block.
 const SAMPLE_EVERY: usize = 16;
@@ -104,7 +105,10 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 ///
 /// # Errors
 /// When nobody answers, or acknowledged transactions do not get into blocks.
-pub(crate) async fn drive(plan: &Drive, transactions: Arc<Vec<Signed>>) -> Result<Outcome> {
+pub(crate) async fn drive(
+    plan: &Drive,
+    transactions: Arc<Vec<SignedTransaction>>,
+) -> Result<Outcome> {
     let before = Usage::of_all(&plan.pids)?;
     let own_before = Usage::of(std::process::id())?.cpu;
     let sent = Arc::new(Sent::default());
@@ -173,7 +177,7 @@ async fn send(
     batch: usize,
     rate: Option<u32>,
     start: Instant,
-    transactions: &[Signed],
+    transactions: &[SignedTransaction],
     sent: &Sent,
 ) -> Result<()> {
     let mut connection = Connection::open(address).await.wrap_err("the load generator connects")?;
@@ -209,9 +213,9 @@ async fn send(
     }
 }
 
-fn write_request(body: &mut Vec<u8>, chunk: &[Signed]) {
+fn write_request(body: &mut Vec<u8>, chunk: &[SignedTransaction]) {
     body.clear();
-    let one = |body: &mut Vec<u8>, id: usize, signed: &Signed| {
+    let one = |body: &mut Vec<u8>, id: usize, signed: &SignedTransaction| {
         body.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
         body.extend_from_slice(id.to_string().as_bytes());
         body.extend_from_slice(b",\"method\":\"eth_sendRawTransaction\",\"params\":[\"0x");
@@ -302,13 +306,18 @@ fn quantity(value: &Value) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use alloy::primitives::Bytes;
+    use alloy::primitives::{Address, Bytes};
 
     use super::*;
 
     #[test]
     fn requests_are_json() {
-        let signed = Signed { raw: Bytes::from_static(&[1, 2]), hash: B256::ZERO };
+        let signed = SignedTransaction {
+            raw: Bytes::from_static(&[1, 2]),
+            hash: B256::ZERO,
+            sender: Address::ZERO,
+            nonce: 0,
+        };
         let mut body = Vec::new();
         write_request(&mut body, std::slice::from_ref(&signed));
         let value: Value = serde_json::from_slice(&body).unwrap();

@@ -22,7 +22,7 @@ use alloy::{
     providers::{Provider as _, ProviderBuilder},
     rpc::types::TransactionRequest,
 };
-use ande_devnet::{Executor, account_key, genesis_file, write_genesis};
+use ande_devnet::{Executor, SignedTransaction, account_key, genesis_file, write_genesis};
 use clap::Parser;
 use eyre::{ContextCompat as _, Result, bail};
 
@@ -222,7 +222,7 @@ async fn deploy_token(target: &Target) -> Result<Address> {
 }
 
 /// Tokens for every account, from the one that created them.
-fn share_out(senders: &mut [signed::Sender], token: Address) -> Result<Vec<signed::Signed>> {
+fn share_out(senders: &mut [signed::Sender], token: Address) -> Result<Vec<SignedTransaction>> {
     let accounts: Vec<Address> = senders.iter().map(|sender| sender.key.address()).collect();
     let owner = senders.first_mut().wrap_err("no account")?;
     accounts.iter().map(|to| signed::sign_move(owner, CHAIN_ID, token, *to, 1_000_000)).collect()

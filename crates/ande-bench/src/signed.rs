@@ -3,15 +3,14 @@
 use std::time::{Duration, Instant};
 
 use alloy::{
-    consensus::{
-        SignableTransaction as _, TxEip1559, TxEnvelope, transaction::SignerRecoverable as _,
-    },
-    eips::{Decodable2718 as _, eip2718::Encodable2718 as _},
-    primitives::{Address, B256, Bytes, TxKind, U256},
-    signers::{SignerSync as _, local::PrivateKeySigner},
+    consensus::{TxEip1559, TxEnvelope, transaction::SignerRecoverable as _},
+    eips::Decodable2718 as _,
+    primitives::{Address, Bytes, TxKind, U256},
+    signers::local::PrivateKeySigner,
     sol,
     sol_types::SolCall as _,
 };
+use ande_devnet::SignedTransaction;
 use eyre::Result;
 
 const FEE_WEI: u128 = 20_000_000_000;
@@ -28,15 +27,6 @@ pub(crate) enum Work {
     Transfer,
     /// Tokens of this contract.
     Token(Address),
-}
-
-/// A transaction and its hash.
-#[derive(Clone, Debug)]
-pub(crate) struct Signed {
-    /// EIP-2718 bytes.
-    pub(crate) raw: Bytes,
-    /// Its hash.
-    pub(crate) hash: B256,
 }
 
 /// An account and the nonce of its next transaction.
@@ -58,7 +48,7 @@ pub(crate) fn sign_all(
     work: Work,
     count: usize,
     seed: u64,
-) -> Result<Vec<Signed>> {
+) -> Result<Vec<SignedTransaction>> {
     let plan: Vec<(usize, u64)> = (0..count)
         .map(|index| {
             let sender = index % senders.len();
@@ -69,7 +59,7 @@ pub(crate) fn sign_all(
         .collect();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let senders = &*senders;
-    let parts: Vec<Result<Vec<Signed>>> = std::thread::scope(|scope| {
+    let parts: Vec<Result<Vec<SignedTransaction>>> = std::thread::scope(|scope| {
         let size = count.div_ceil(cores).max(1);
         let workers: Vec<_> = plan
             .chunks(size)
@@ -109,7 +99,7 @@ pub(crate) fn sign_move(
     token: Address,
     to: Address,
     amount: u64,
-) -> Result<Signed> {
+) -> Result<SignedTransaction> {
     let input = moveCall { to, amount: U256::from(amount) }.abi_encode().into();
     let nonce = sender.nonce;
     sender.nonce += 1;
@@ -122,7 +112,7 @@ fn sign(
     nonce: u64,
     work: Work,
     number: u64,
-) -> Result<Signed> {
+) -> Result<SignedTransaction> {
     let to = Address::left_padding_from(&(0xFEED_0000_0000 + number % 200_000).to_be_bytes());
     let (to, value, input, gas_limit) = match work {
         Work::Transfer => (to, U256::from(1), Bytes::new(), 21_000),
@@ -139,7 +129,7 @@ fn sign_call(
     chain_id: u64,
     nonce: u64,
     (to, value, input, gas_limit): (Address, U256, Bytes, u64),
-) -> Result<Signed> {
+) -> Result<SignedTransaction> {
     let transaction = TxEip1559 {
         chain_id,
         nonce,
@@ -151,16 +141,14 @@ fn sign_call(
         input,
         ..Default::default()
     };
-    let signature = key.sign_hash_sync(&transaction.signature_hash())?;
-    let envelope = TxEnvelope::from(transaction.into_signed(signature));
-    Ok(Signed { raw: envelope.encoded_2718().into(), hash: *envelope.tx_hash() })
+    ande_devnet::sign(key, transaction)
 }
 
 /// Sender recoveries per second of one core and of all cores at once.
 ///
 /// # Errors
 /// When a transaction does not recover.
-pub(crate) fn signature_bound(sample: &[Signed], time: Duration) -> Result<(f64, f64)> {
+pub(crate) fn signature_bound(sample: &[SignedTransaction], time: Duration) -> Result<(f64, f64)> {
     let one = recoveries(sample, time)? as f64 / time.as_secs_f64();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let all: Result<Vec<u64>> = std::thread::scope(|scope| {
@@ -174,7 +162,7 @@ pub(crate) fn signature_bound(sample: &[Signed], time: Duration) -> Result<(f64,
     Ok((one, all?.iter().sum::<u64>() as f64 / time.as_secs_f64()))
 }
 
-fn recoveries(sample: &[Signed], time: Duration) -> Result<u64> {
+fn recoveries(sample: &[SignedTransaction], time: Duration) -> Result<u64> {
     let start = Instant::now();
     let mut count = 0;
     for signed in sample.iter().cycle() {

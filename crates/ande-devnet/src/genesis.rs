@@ -16,7 +16,8 @@ use eyre::{Result, WrapErr as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-const GENESIS_FILE: &str = "genesis.json";
+/// Name of the file below the directory of the network.
+pub(crate) const GENESIS_FILE: &str = "genesis.json";
 /// Room for some 47,000 transfers a block.
 const GAS_LIMIT: u64 = 1_000_000_000;
 const BASE_FEE_WEI: u64 = 1_000_000_000;

@@ -32,7 +32,7 @@ pub use genesis::{Executor, FUNDED_ACCOUNTS, account_key, genesis_file, write_ge
 pub use haproxy::{Backend, LoadBalancer};
 pub use keys::{NODE_KEY_FILE, NodeKeys, VALIDATOR_KEY_FILE, write_secret};
 pub use live::LiveView;
-pub use load::{Acknowledged, Load, LoadCounts, LoadPlan, LoadReport};
+pub use load::{Acknowledged, LOAD_SENDERS, Load, LoadCounts, LoadPlan, LoadReport};
 pub use manifest::{Manifest, ManifestNode};
 pub use node::{Node, NodeSettings};
 pub use observe::Observation;
@@ -41,5 +41,5 @@ pub use ports::{NodePorts, Ports};
 pub use process::{Launch, OnOrphan, Process};
 pub use rpc::{BlockTag, EthBlock, Hex, Rpc, RpcError};
 pub use tools::{foundry_binary, haproxy_binary, in_path, node_binary, repository_root};
-pub use transaction::{SignedTransaction, Wallet};
+pub use transaction::{SignedTransaction, Wallet, sign};
 pub use wait::wait_until;

@@ -20,6 +20,8 @@ use crate::{
     transaction::{SignedTransaction, Wallet},
 };
 
+/// Accounts that make a load.
+pub const LOAD_SENDERS: usize = 32;
 const IN_FLIGHT: usize = 128;
 const ANSWER_LIMIT: Duration = Duration::from_secs(3);
 const TICK: Duration = Duration::from_millis(20);

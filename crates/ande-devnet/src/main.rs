@@ -6,13 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ande_devnet::{Cluster, LiveView, Load, LoadPlan, Options};
+use ande_devnet::{Cluster, LOAD_SENDERS, LiveView, Load, LoadPlan, Options};
 use clap::Parser as _;
 use eyre::{Result, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Accounts that make the load.
-const LOAD_SENDERS: usize = 32;
 const RESTART_AFTER: Duration = Duration::from_secs(3);
 /// Exit codes with which a node says that a restart cannot help: configuration and keys.
 const HOPELESS: [i32; 2] = [78, 77];

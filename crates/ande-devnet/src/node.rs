@@ -11,7 +11,7 @@ use eyre::{Result, eyre};
 
 use crate::{
     deploy::Deployment,
-    genesis::Executor,
+    genesis::{Executor, GENESIS_FILE},
     keys::{NODE_KEY_FILE, NodeKeys, VALIDATOR_KEY_FILE},
     ports::NodePorts,
     process::{Launch, OnOrphan, Process},
@@ -226,8 +226,8 @@ drain_ms = {drain}
             executor = deployment.executor.name(),
             genesis = match deployment.executor {
                 // Beside the directories of the nodes: all of them read the same file.
-                Executor::Evm => "genesis = \"../genesis.json\"\n",
-                Executor::None => "",
+                Executor::Evm => format!("genesis = \"../{GENESIS_FILE}\"\n"),
+                Executor::None => String::new(),
             },
             block_time = deployment.block_time_ms,
             heartbeat = ms(settings.heartbeat),

@@ -61,7 +61,8 @@ impl Wallet {
         let to = TxKind::Call(self.key.address());
         let value = U256::from(1);
         match nonce % 3 {
-            0 => self.sign(
+            0 => sign(
+                &self.key,
                 TxEip1559 {
                     chain_id: self.chain_id,
                     nonce,
@@ -72,9 +73,9 @@ impl Wallet {
                     value,
                     ..Default::default()
                 },
-                nonce,
             ),
-            1 => self.sign(
+            1 => sign(
+                &self.key,
                 TxLegacy {
                     chain_id: Some(self.chain_id),
                     nonce,
@@ -84,9 +85,9 @@ impl Wallet {
                     value,
                     input: Bytes::new(),
                 },
-                nonce,
             ),
-            _ => self.sign(
+            _ => sign(
+                &self.key,
                 TxEip2930 {
                     chain_id: self.chain_id,
                     nonce,
@@ -96,25 +97,29 @@ impl Wallet {
                     value,
                     ..Default::default()
                 },
-                nonce,
             ),
         }
     }
+}
 
-    fn sign<T>(&self, tx: T, nonce: u64) -> Result<SignedTransaction>
-    where
-        T: SignableTransaction<Signature>,
-        TxEnvelope: From<alloy::consensus::Signed<T>>,
-    {
-        let signature = self.key.sign_hash_sync(&tx.signature_hash())?;
-        let envelope = TxEnvelope::from(tx.into_signed(signature));
-        Ok(SignedTransaction {
-            raw: envelope.encoded_2718().into(),
-            hash: *envelope.tx_hash(),
-            sender: self.key.address(),
-            nonce,
-        })
-    }
+/// Signs a transaction.
+///
+/// # Errors
+/// When signing fails.
+pub fn sign<T>(key: &PrivateKeySigner, tx: T) -> Result<SignedTransaction>
+where
+    T: SignableTransaction<Signature>,
+    TxEnvelope: From<alloy::consensus::Signed<T>>,
+{
+    let nonce = tx.nonce();
+    let signature = key.sign_hash_sync(&tx.signature_hash())?;
+    let envelope = TxEnvelope::from(tx.into_signed(signature));
+    Ok(SignedTransaction {
+        raw: envelope.encoded_2718().into(),
+        hash: *envelope.tx_hash(),
+        sender: key.address(),
+        nonce,
+    })
 }
 
 #[cfg(test)]

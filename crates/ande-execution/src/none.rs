@@ -2,11 +2,8 @@
 
 use std::{collections::HashMap, collections::HashSet, sync::Arc};
 
-use alloy_consensus::{
-    Header,
-    constants::{EMPTY_OMMER_ROOT_HASH, EMPTY_RECEIPTS, EMPTY_ROOT_HASH, EMPTY_WITHDRAWALS},
-};
-use alloy_primitives::{Address, B64, B256, Bloom, Bytes, U256, keccak256};
+use alloy_consensus::Header;
+use alloy_primitives::{B256, Bytes, keccak256};
 use alloy_rlp::Encodable;
 use ande_primitives::MAX_BLOCK_TRANSACTIONS;
 use async_trait::async_trait;
@@ -15,7 +12,10 @@ use parking_lot::Mutex;
 use crate::{
     Attributes, ExecHead, ExecutionError, Executor, InclusionIndex, MAX_PAYLOAD_BYTES, Payload,
     PayloadStatus, Recovery,
-    header::{difference, head_of, is_on, not_on_head},
+    header::{
+        before_parent, blank_header, check_clock, difference, head_of, header_for, is_on, moved,
+        not_judged, not_on_head, tip_header,
+    },
     payload::is_allowed_length,
     transaction_hash, transactions_root,
 };
@@ -122,15 +122,10 @@ impl NoneExecutor {
             running.extend_from_slice(hash.as_slice());
         }
         Header {
-            parent_hash: attributes.parent_execution_hash,
-            beneficiary: attributes.fee_recipient,
             state_root: keccak256(running),
             transactions_root: transactions_root(transactions),
-            number: attributes.number,
             gas_limit: self.genesis.gas_limit,
-            timestamp: attributes.timestamp_ms / 1000,
-            parent_beacon_block_root: Some(attributes.parent_consensus_hash),
-            ..blank_header()
+            ..header_for(attributes)
         }
     }
 
@@ -222,12 +217,7 @@ impl Executor for NoneExecutor {
         }
         let (transactions, hashes) = self.select(head.number, transactions).await?;
         let header = self.header(&head, &attributes, &transactions, &hashes);
-        if header.timestamp < head.timestamp {
-            return Err(ExecutionError::Unavailable(format!(
-                "the clock is {} s behind the parent block",
-                head.timestamp - header.timestamp
-            )));
-        }
+        check_clock(head.timestamp, &header)?;
         if self.keep(head.hash, head_of(&header)) {
             Ok(Payload::new(&header, transactions))
         } else {
@@ -250,20 +240,14 @@ impl Executor for NoneExecutor {
         };
         let head = self.head().await;
         if !is_on(&head, attributes) {
-            return Ok(PayloadStatus::Syncing(format!(
-                "block {} on {} cannot be judged on the head, block {} {}",
-                attributes.number, attributes.parent_execution_hash, head.number, head.hash
-            )));
+            return Ok(not_judged(&head, attributes));
         }
         let expected = self.header(&head, attributes, &payload.transactions, &hashes);
         if let Some(difference) = difference(&expected, &header) {
             return Ok(PayloadStatus::Invalid(difference));
         }
-        if header.timestamp < head.timestamp {
-            return Ok(PayloadStatus::Invalid(format!(
-                "timestamp {} is before the parent's {}",
-                header.timestamp, head.timestamp
-            )));
+        if let Some(reason) = before_parent(head.timestamp, &header) {
+            return Ok(PayloadStatus::Invalid(reason));
         }
         let included = self.included(head.number, &hashes).await?;
         if let Some((hash, _)) = hashes.iter().zip(included).find(|(_, included)| *included) {
@@ -274,7 +258,7 @@ impl Executor for NoneExecutor {
         if self.keep(head.hash, head_of(&expected)) {
             Ok(PayloadStatus::Valid)
         } else {
-            Ok(PayloadStatus::Syncing("the head moved meanwhile".into()))
+            Ok(moved())
         }
     }
 
@@ -294,14 +278,7 @@ impl Executor for NoneExecutor {
         let head = match tip {
             None => head_of(&self.genesis.header()),
             Some(tip) => {
-                let header = tip.decode_header()?;
-                let root = transactions_root(&tip.transactions);
-                if root != header.transactions_root {
-                    return Err(ExecutionError::Recover(format!(
-                        "its transactions have root {root}, its header says {}",
-                        header.transactions_root
-                    )));
-                }
+                let header = tip_header(tip)?;
                 if header.gas_limit != self.genesis.gas_limit || header.gas_used != 0 {
                     return Err(ExecutionError::Recover(
                         "another executor or another configuration made it".into(),
@@ -312,34 +289,5 @@ impl Executor for NoneExecutor {
         };
         *self.state.lock() = State { head, kept: HashMap::new() };
         Ok(Recovery::Ready)
-    }
-}
-
-/// The fields that every header of this executor has in common.
-fn blank_header() -> Header {
-    Header {
-        parent_hash: B256::ZERO,
-        ommers_hash: EMPTY_OMMER_ROOT_HASH,
-        beneficiary: Address::ZERO,
-        state_root: B256::ZERO,
-        transactions_root: EMPTY_ROOT_HASH,
-        receipts_root: EMPTY_RECEIPTS,
-        logs_bloom: Bloom::ZERO,
-        difficulty: U256::ZERO,
-        number: 0,
-        gas_limit: 0,
-        gas_used: 0,
-        timestamp: 0,
-        extra_data: Bytes::new(),
-        mix_hash: B256::ZERO,
-        nonce: B64::ZERO,
-        base_fee_per_gas: Some(0),
-        withdrawals_root: Some(EMPTY_WITHDRAWALS),
-        blob_gas_used: Some(0),
-        excess_blob_gas: Some(0),
-        parent_beacon_block_root: Some(B256::ZERO),
-        requests_hash: None,
-        block_access_list_hash: None,
-        slot_number: None,
     }
 }

@@ -21,8 +21,8 @@ const STATE_DIR: &str = "state";
 
 /// Block 0 of the configured chain.
 pub(crate) enum Genesis {
-    /// Of the EVM.
-    Evm(Box<EvmGenesis>),
+    /// Of the EVM, and how many blocks back its state can be asked for.
+    Evm(Box<EvmGenesis>, u64),
     /// Of a chain that executes nothing.
     None(NoneGenesis),
 }
@@ -33,7 +33,7 @@ impl Genesis {
     /// # Errors
     /// A file that is no genesis of this chain.
     pub(crate) fn read(config: &NodeConfig) -> Result<Self, NodeError> {
-        let ExecutorConfig::Evm { genesis: path, .. } = &config.executor else {
+        let ExecutorConfig::Evm { genesis: path, history_blocks } = &config.executor else {
             return Ok(Self::None(NoneGenesis::new(config.l2_chain_id)));
         };
         let wrong = |source: GenesisFault| NodeError::Genesis { path: path.clone(), source };
@@ -48,13 +48,13 @@ impl Genesis {
         if found != expected {
             return Err(wrong(GenesisFault::Chain { found, expected }));
         }
-        Ok(Self::Evm(Box::new(genesis)))
+        Ok(Self::Evm(Box::new(genesis), *history_blocks))
     }
 
     /// Block 0.
     pub(crate) fn payload(&self) -> Payload {
         match self {
-            Self::Evm(genesis) => genesis.payload(),
+            Self::Evm(genesis, _) => genesis.payload(),
             Self::None(genesis) => genesis.payload(),
         }
     }
@@ -62,7 +62,7 @@ impl Genesis {
     /// Order inside blocks: one that validators check wherever tips mean something.
     pub(crate) const fn ordering(&self) -> Ordering {
         match self {
-            Self::Evm(_) => Ordering::TipDescending,
+            Self::Evm(..) => Ordering::TipDescending,
             Self::None(_) => Ordering::Arrival,
         }
     }
@@ -102,7 +102,7 @@ pub(crate) async fn open(
     store: &Store,
     senders: Arc<SenderCache>,
 ) -> Result<Execution, NodeError> {
-    let genesis = match genesis {
+    let (genesis, history_blocks) = match genesis {
         Genesis::None(genesis) => {
             return Ok(Execution {
                 executor: Arc::new(NoneExecutor::new(genesis, Arc::new(StoreIndex(store.clone())))),
@@ -111,11 +111,7 @@ pub(crate) async fn open(
                 evm: None,
             });
         }
-        Genesis::Evm(genesis) => *genesis,
-    };
-    let history_blocks = match &config.executor {
-        ExecutorConfig::Evm { history_blocks, .. } => *history_blocks,
-        ExecutorConfig::None => StateOptions::default().history_blocks,
+        Genesis::Evm(genesis, history_blocks) => (*genesis, history_blocks),
     };
     let settings = EvmConfig {
         genesis,

@@ -23,11 +23,10 @@ pub(crate) async fn get_transaction_count(
 ) -> Result<U64, RpcError> {
     let address: Address = args.required(0)?;
     let at = context.state_at(args.block(1)?).await?;
-    let nonce = context.read(move |evm| Ok(evm.account(at.number, address)?.nonce)).await?;
+    let mut nonce = context.read(move |evm| Ok(evm.account(at.number, address)?.nonce)).await?;
     if !at.pending {
         return Ok(U64::from(nonce));
     }
-    let mut nonce = nonce;
     loop {
         let next = context.services.ingress.next_nonce(address, nonce);
         // A block may have taken transactions out of the pool since the state was read.

@@ -146,11 +146,10 @@ impl Chain {
         store.set(known.rules.epoch_of(height)).await.map_err(fatal("reading a validator set"))
     }
 
-    /// Executes a block on the tip; `Err` is the verdict to give.
-    async fn execute(&self, tip: &Tip, block: &Block) -> Result<(), Verdict> {
-        let header = &block.header;
+    /// Executes the payload of a block on the tip; `Err` is the verdict to give.
+    async fn execute(&self, tip: &Tip, header: &Header, payload: &Payload) -> Result<(), Verdict> {
         let attributes = attributes(tip, header.timestamp_ms, header.proposer);
-        match self.parts.executor.validate(&attributes, &Payload::of_block(block)).await {
+        match self.parts.executor.validate(&attributes, payload).await {
             Ok(PayloadStatus::Valid) => Ok(()),
             Ok(PayloadStatus::Invalid(reason)) => Err(Verdict::Invalid(reason)),
             Ok(PayloadStatus::Syncing(reason)) => Err(Verdict::Unknown(reason)),
@@ -189,12 +188,13 @@ impl Chain {
             .check_transactions(&candidate.block.transactions)
             .await
             .map_err(Verdict::Invalid)?;
+        let payload = Payload::of_block(&candidate.block);
         if config.ordering == Ordering::TipDescending {
-            let base_fee = base_fee(&Payload::of_block(&candidate.block))
-                .map_err(|error| Verdict::Invalid(error.to_string()))?;
+            let base_fee =
+                base_fee(&payload).map_err(|error| Verdict::Invalid(error.to_string()))?;
             judge_order(&transactions, base_fee).map_err(Verdict::Invalid)?;
         }
-        self.execute(&tip, &candidate.block).await?;
+        self.execute(&tip, &candidate.block.header, &payload).await?;
         self.parts
             .store
             .put_candidate(candidate, false)
@@ -400,7 +400,8 @@ impl Application for Chain {
         // Before the execution, which then finds the senders.
         let transactions =
             self.parts.pool.look_up(&commit.block.transactions).await.map_err(AppError::Fatal)?;
-        self.execute(&tip, &commit.block).await.map_err(|verdict| {
+        let payload = Payload::of_block(&commit.block);
+        self.execute(&tip, header, &payload).await.map_err(|verdict| {
             AppError::Fatal(format!(
                 "block {} is certified but does not execute here: {verdict:?}",
                 header.height

@@ -9,8 +9,8 @@ use std::{
 use alloy::providers::DynProvider;
 use ande_contracts::{AndeConsensus, AndeSequencerCoordinator};
 use ande_devnet::{
-    Account, Cluster, ClusterConfig, Load, LoadPlan, NodeSettings, Observation, OnOrphan, Ports,
-    Rpc, SignedTransaction, Wallet, wait_until,
+    Account, Cluster, ClusterConfig, LOAD_SENDERS, Load, LoadPlan, NodeSettings, Observation,
+    OnOrphan, Ports, Rpc, SignedTransaction, Wallet, wait_until,
 };
 use eyre::{Context as _, ContextCompat as _, Result, bail, eyre};
 use tempfile::TempDir;
@@ -18,8 +18,6 @@ use tempfile::TempDir;
 use crate::{ChainApi, HeightWatch, Plan};
 
 const L2_CHAIN_ID: u64 = 6174;
-/// Accounts that make the load.
-const LOAD_SENDERS: usize = 32;
 const CLUSTER_LOCK: &str = "ande-test-cluster.lock";
 const LOG_LINES: usize = 40;
 const LOG_COLUMNS: usize = 240;

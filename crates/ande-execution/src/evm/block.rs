@@ -1,9 +1,6 @@
 //! Runs the transactions of a block.
 
-use alloy_consensus::{
-    Header, Transaction as _, TxReceipt as _,
-    constants::{EMPTY_OMMER_ROOT_HASH, EMPTY_WITHDRAWALS},
-};
+use alloy_consensus::{Header, Transaction as _, TxReceipt as _};
 use alloy_eips::eip2718::Encodable2718 as _;
 use alloy_evm::{
     EvmFactory as _,
@@ -13,7 +10,7 @@ use alloy_evm::{
         receipt_builder::AlloyReceiptBuilder,
     },
 };
-use alloy_primitives::{B64, B256, Bloom, Bytes, U256};
+use alloy_primitives::{B256, Bloom, Bytes};
 use alloy_rlp::Encodable as _;
 use ande_primitives::MAX_BLOCK_TRANSACTIONS;
 use revm::{
@@ -30,6 +27,7 @@ use super::{
 };
 use crate::{
     Attributes, MAX_PAYLOAD_BYTES,
+    header::header_for,
     state::{BlockChanges, StateRead},
 };
 
@@ -69,29 +67,9 @@ pub(crate) struct Outcome {
 /// The header of the block after `parent` with everything that is known before it runs.
 pub(crate) fn next_header(parent: &Header, attributes: &Attributes) -> Header {
     Header {
-        parent_hash: attributes.parent_execution_hash,
-        ommers_hash: EMPTY_OMMER_ROOT_HASH,
-        beneficiary: attributes.fee_recipient,
-        state_root: B256::ZERO,
-        transactions_root: B256::ZERO,
-        receipts_root: B256::ZERO,
-        logs_bloom: Bloom::ZERO,
-        difficulty: U256::ZERO,
-        number: attributes.number,
         gas_limit: parent.gas_limit,
-        gas_used: 0,
-        timestamp: attributes.timestamp_ms / 1000,
-        extra_data: Bytes::new(),
-        mix_hash: B256::ZERO,
-        nonce: B64::ZERO,
         base_fee_per_gas: Some(next_base_fee(parent)),
-        withdrawals_root: Some(EMPTY_WITHDRAWALS),
-        blob_gas_used: Some(0),
-        excess_blob_gas: Some(0),
-        parent_beacon_block_root: Some(attributes.parent_consensus_hash),
-        requests_hash: None,
-        block_access_list_hash: None,
-        slot_number: None,
+        ..header_for(attributes)
     }
 }
 

@@ -18,7 +18,9 @@ use super::{
 };
 use crate::{
     Attributes, ExecHead, ExecutionError, Executor, Payload, PayloadStatus, Recovery,
-    header::{difference, is_on, not_on_head},
+    header::{
+        before_parent, check_clock, difference, is_on, moved, not_judged, not_on_head, tip_header,
+    },
     state::{BlockChanges, BlockMeta, Prepared, StateView},
     transactions_root,
 };
@@ -133,14 +135,7 @@ impl Executor for EmbeddedExecutor {
         let (number, hash) = match tip {
             None => (0, self.inner.chain.genesis.hash()),
             Some(tip) => {
-                let header = tip.decode_header()?;
-                let root = transactions_root(&tip.transactions);
-                if root != header.transactions_root {
-                    return Err(ExecutionError::Recover(format!(
-                        "its transactions have root {root}, its header says {}",
-                        header.transactions_root
-                    )));
-                }
+                let header = tip_header(tip)?;
                 (header.number, header.hash_slow())
             }
         };
@@ -174,12 +169,7 @@ impl Inner {
             return Err(not_on_head(&head.into(), attributes));
         }
         let mut header = next_header(&parent, attributes);
-        if header.timestamp < parent.timestamp {
-            return Err(ExecutionError::Unavailable(format!(
-                "the clock is {} s behind the parent block",
-                parent.timestamp - header.timestamp
-            )));
-        }
+        check_clock(parent.timestamp, &header)?;
         let mut seen = HashSet::with_capacity(transactions.len());
         let given = transactions.len();
         let mut fit = Vec::with_capacity(given);
@@ -231,10 +221,7 @@ impl Inner {
         };
         let Tip { head, header: parent, database } = self.chain.at_head().map_err(read_fault)?;
         if !is_on(&head.into(), attributes) {
-            return Ok(PayloadStatus::Syncing(format!(
-                "block {} on {} cannot be judged on the head, block {} {}",
-                attributes.number, attributes.parent_execution_hash, head.number, head.hash
-            )));
+            return Ok(not_judged(&head.into(), attributes));
         }
         let mut expected = next_header(&parent, attributes);
         expected.transactions_root = transactions_root(&payload.transactions);
@@ -249,11 +236,8 @@ impl Inner {
         if let Some(difference) = difference(&known, &header) {
             return Ok(PayloadStatus::Invalid(difference));
         }
-        if header.timestamp < parent.timestamp {
-            return Ok(PayloadStatus::Invalid(format!(
-                "timestamp {} is before the parent's {}",
-                header.timestamp, parent.timestamp
-            )));
+        if let Some(reason) = before_parent(parent.timestamp, &header) {
+            return Ok(PayloadStatus::Invalid(reason));
         }
         let hash = payload.hash();
         if self.kept.lock().get(&hash).is_some() {
@@ -331,12 +315,7 @@ impl Inner {
 
     /// Keeps a result if its parent still is the head.
     fn keep(&self, header: Header, outcome: Outcome, prepared: Prepared) -> bool {
-        let meta = BlockMeta {
-            number: header.number,
-            hash: header.hash_slow(),
-            state_root: header.state_root,
-            timestamp: header.timestamp,
-        };
+        let meta = BlockMeta::of(&header);
         let mut kept = self.kept.lock();
         let head = self.chain.head();
         if head.hash == meta.hash {
@@ -357,10 +336,6 @@ fn fill(header: &mut Header, outcome: &Outcome, receipts_root: B256, state_root:
     header.receipts_root = receipts_root;
     header.logs_bloom = outcome.receipts.bloom;
     header.gas_used = outcome.gas_used;
-}
-
-fn moved() -> PayloadStatus {
-    PayloadStatus::Syncing("the head moved meanwhile".into())
 }
 
 fn read_fault(error: super::ReadError) -> ExecutionError {

@@ -2,16 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use alloy_consensus::{
-    Header,
-    constants::{EMPTY_OMMER_ROOT_HASH, EMPTY_RECEIPTS, EMPTY_ROOT_HASH, EMPTY_WITHDRAWALS},
-};
+use alloy_consensus::Header;
 use alloy_genesis::{ChainConfig, Genesis, GenesisAccount};
-use alloy_primitives::{Address, B64, B256, Bloom, U256};
+use alloy_primitives::{Address, B256, U256};
 use alloy_trie::{KECCAK_EMPTY, TrieAccount};
 
 use crate::{
     Payload,
+    header::blank_header,
     state::{Account, AccountChange, BlockChanges, BlockMeta},
 };
 
@@ -129,29 +127,14 @@ impl EvmGenesis {
             state.iter().map(|(address, (account, _))| (*address, *account)),
         );
         let header = Header {
-            parent_hash: B256::ZERO,
-            ommers_hash: EMPTY_OMMER_ROOT_HASH,
             beneficiary: genesis.coinbase,
             state_root,
-            transactions_root: EMPTY_ROOT_HASH,
-            receipts_root: EMPTY_RECEIPTS,
-            logs_bloom: Bloom::ZERO,
-            difficulty: U256::ZERO,
-            number: 0,
             gas_limit: genesis.gas_limit,
-            gas_used: 0,
             timestamp: genesis.timestamp,
             extra_data: genesis.extra_data,
             mix_hash: genesis.mix_hash,
-            nonce: B64::ZERO,
             base_fee_per_gas: Some(base_fee),
-            withdrawals_root: Some(EMPTY_WITHDRAWALS),
-            blob_gas_used: Some(0),
-            excess_blob_gas: Some(0),
-            parent_beacon_block_root: Some(B256::ZERO),
-            requests_hash: None,
-            block_access_list_hash: None,
-            slot_number: None,
+            ..blank_header()
         };
         Ok(Self { chain_id: genesis.config.chain_id, header, state })
     }
@@ -187,12 +170,7 @@ impl EvmGenesis {
     }
 
     pub(crate) fn meta(&self) -> BlockMeta {
-        BlockMeta {
-            number: 0,
-            hash: self.hash(),
-            state_root: self.header.state_root,
-            timestamp: self.header.timestamp,
-        }
+        BlockMeta::of(&self.header)
     }
 
     /// The first state as changes to an empty one.

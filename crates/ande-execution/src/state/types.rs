@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use alloy_consensus::Header;
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
 
 use super::{StateError, world::World};
@@ -95,6 +96,18 @@ pub struct BlockMeta {
     pub state_root: B256,
     /// Its time in seconds since 1970.
     pub timestamp: u64,
+}
+
+impl BlockMeta {
+    /// The block with this header.
+    pub(crate) fn of(header: &Header) -> Self {
+        Self {
+            number: header.number,
+            hash: header.hash_slow(),
+            state_root: header.state_root,
+            timestamp: header.timestamp,
+        }
+    }
 }
 
 /// The root of the state that consists of these changes only: of a genesis.

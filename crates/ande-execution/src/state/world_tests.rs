@@ -8,18 +8,7 @@ use alloy_trie::{
     root::{state_root_unhashed, storage_root_unhashed},
 };
 
-use super::{Account, AccountChange, BlockChanges, world::World};
-
-/// A small generator, so that a failure names its seed.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self, below: u64) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % below
-    }
-}
+use super::{Account, AccountChange, BlockChanges, trie_tests::Random, world::World};
 
 type Model = BTreeMap<Address, (Account, BTreeMap<U256, U256>)>;
 

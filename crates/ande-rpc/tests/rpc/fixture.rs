@@ -531,7 +531,7 @@ impl Node {
         self.post_to(self.rpc, body).await
     }
 
-    async fn post_to(
+    pub(crate) async fn post_to(
         &self,
         address: SocketAddr,
         body: impl Into<reqwest::Body>,

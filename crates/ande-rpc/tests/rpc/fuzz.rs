@@ -172,16 +172,7 @@ async fn random_parameters_are_answered() {
             .collect();
         let body = json!(batch).to_string();
         let address = if method.starts_with("debug_") { node.ops } else { node.rpc };
-        let answers: Vec<Value> = reqwest::Client::new()
-            .post(format!("http://{address}"))
-            .header("content-type", "application/json")
-            .body(body)
-            .send()
-            .await
-            .unwrap()
-            .json()
-            .await
-            .unwrap();
+        let answers: Vec<Value> = node.post_to(address, body).await.json().await.unwrap();
         assert_eq!(answers.len(), ROUNDS, "{method}");
         for (call, answer) in batch.iter().zip(&answers) {
             let Some(error) = answer.get("error") else {
