@@ -74,8 +74,38 @@ contract AndeSequencerCoordinator is IAndeSequencerCoordinator {
         // Nodes look for the data in the input of the transaction, so it must not hide in an inner call.
         // slither-disable-next-line tx-origin
         require(msg.sender == tx.origin && msg.sender.code.length == 0, NotTopLevelCall());
-        require(data.length == da.size && keccak256(data) == da.commitment, BadDa(da.kind));
         (BatchHeader memory h, DaPointer memory pointer) = BatchLib.load(header, da);
+        bool matches = BatchLib.isWellFormed(pointer) && pointer.kind == BatchLib.DA_CALLDATA
+            && data.length == pointer.size && keccak256(data) == pointer.commitment;
+        require(matches, BadDa(pointer.kind));
+        _submit(h, pointer, qc, skips);
+    }
+
+    /// @inheritdoc IAndeSequencerCoordinator
+    function submitBatchWithBlobs(
+        BatchHeader calldata header,
+        DaPointer calldata da,
+        bytes32[] calldata versionedHashes,
+        QuorumCert calldata qc,
+        bytes calldata skips
+    ) external {
+        (BatchHeader memory h, DaPointer memory pointer) = BatchLib.load(header, da);
+        bool matches = BatchLib.isWellFormed(pointer) && pointer.kind == BatchLib.DA_BLOBS
+            && BatchLib.areTransactionBlobs(versionedHashes)
+            && BatchLib.blobCommitment(versionedHashes) == pointer.commitment;
+        require(matches, BadDa(pointer.kind));
+        _submit(h, pointer, qc, skips);
+    }
+
+    /// @inheritdoc IAndeSequencerCoordinator
+    function submitBatch(
+        BatchHeader calldata header,
+        DaPointer calldata da,
+        QuorumCert calldata qc,
+        bytes calldata skips
+    ) external {
+        (BatchHeader memory h, DaPointer memory pointer) = BatchLib.load(header, da);
+        require(BatchLib.isWellFormed(pointer) && pointer.kind == BatchLib.DA_CELESTIA, BadDa(pointer.kind));
         _submit(h, pointer, qc, skips);
     }
 
@@ -104,7 +134,8 @@ contract AndeSequencerCoordinator is IAndeSequencerCoordinator {
         bytes calldata skips
     ) external view {
         (BatchHeader memory h, DaPointer memory pointer) = BatchLib.load(header, da);
-        _checkContent(_tip, h, pointer, skips);
+        require(BatchLib.isWellFormed(pointer), BadDa(pointer.kind));
+        _checkContent(_loadTip(), h, skips);
         _checkCertificate(CONSENSUS.quorumContext(h.epoch), h, BatchLib.contentHash(h), pointer, qc);
     }
 
@@ -178,16 +209,11 @@ contract AndeSequencerCoordinator is IAndeSequencerCoordinator {
     function _submit(BatchHeader memory header, DaPointer memory da, QuorumCert calldata qc, bytes calldata skips)
         private
     {
-        BatchTip memory last = _tip;
-        _checkContent(last, header, da, skips);
+        BatchTip memory last = _loadTip();
+        _checkContent(last, header, skips);
         bytes32 hash = BatchLib.contentHash(header);
         _batchHashes[header.batchIndex] = hash;
-        _tip = BatchTip({
-            batchIndex: header.batchIndex,
-            endHeight: header.endHeight,
-            term: header.term,
-            acceptedAt: uint64(block.timestamp)
-        });
+        _storeTip(header);
         (QuorumContext memory context, uint32 leaderId, address leader) =
             CONSENSUS.onBatch(header.epoch, last.term, header.term, skips);
         _checkCertificate(context, header, hash, da, qc);
@@ -212,16 +238,12 @@ contract AndeSequencerCoordinator is IAndeSequencerCoordinator {
         );
     }
 
-    /// @dev All rules that need neither the certificate nor the data bytes.
-    function _checkContent(BatchTip memory last, BatchHeader memory header, DaPointer memory da, bytes calldata skips)
-        private
-        view
-    {
+    /// @dev All rules that need neither the certificate nor the data.
+    function _checkContent(BatchTip memory last, BatchHeader memory header, bytes calldata skips) private view {
         require(header.version == BatchLib.HEADER_VERSION, BadVersion(header.version));
         _checkPosition(last, header);
         uint64 firstWindow = header.startHeight / ROTATION_INTERVAL;
         BatchLib.checkSkips(skips, header.skipsHash, firstWindow, BatchLib.windowOfTerm(header.term));
-        require(da.kind == BatchLib.DA_CALLDATA && da.height == 0, BadDa(da.kind));
     }
 
     /// @dev Era, and a quorum of the epoch's set over the checkpoint of this batch.
@@ -261,7 +283,7 @@ contract AndeSequencerCoordinator is IAndeSequencerCoordinator {
 
         uint256 window = end / ROTATION_INTERVAL;
         if (header.term >> BatchLib.TERM_SKIP_BITS != window) revert TermWindowMismatch(uint64(window), header.term);
-        QueueState memory queue = _queue;
+        QueueState memory queue = _loadQueue();
         uint64 lowest = _max(last.term, queue.openedTerm);
         require(header.term >= lowest, StaleTerm(lowest, header.term));
 
@@ -278,6 +300,42 @@ contract AndeSequencerCoordinator is IAndeSequencerCoordinator {
             IQuorumVerifier(context.verifier).verify(context.setPtr, context.size, digest, qc.signers, qc.signatures);
         bool reached = signed * context.quorumDen > uint256(context.totalWeight) * context.quorumNum;
         require(reached, QuorumNotReached(signed, context.totalWeight));
+    }
+
+    // Both slots are read by every batch: one load and shifts, where solc would load the slot once per field.
+
+    function _loadTip() private view returns (BatchTip memory last) {
+        BatchTip storage stored = _tip;
+        uint256 word;
+        assembly ("memory-safe") {
+            word := sload(stored.slot)
+        }
+        last.batchIndex = uint64(word);
+        last.endHeight = uint64(word >> 64);
+        last.term = uint64(word >> 128);
+        last.acceptedAt = uint64(word >> 192);
+    }
+
+    /// @dev One store; solc would load and store the slot once per field.
+    function _storeTip(BatchHeader memory header) private {
+        BatchTip storage stored = _tip;
+        uint256 word = header.batchIndex | (uint256(header.endHeight) << 64) | (uint256(header.term) << 128)
+            | (uint256(uint64(block.timestamp)) << 192);
+        assembly ("memory-safe") {
+            sstore(stored.slot, word)
+        }
+    }
+
+    function _loadQueue() private view returns (QueueState memory queue) {
+        QueueState storage stored = _queue;
+        uint256 word;
+        assembly ("memory-safe") {
+            word := sload(stored.slot)
+        }
+        queue.forcedHead = uint64(word);
+        queue.forcedTail = uint64(word >> 64);
+        queue.lastEscapeAt = uint64(word >> 128);
+        queue.openedTerm = uint64(word >> 192);
     }
 
     function _max(uint64 a, uint64 b) private pure returns (uint64) {

@@ -5,8 +5,8 @@ import {BatchHeader, BatchTip, DaPointer, QuorumCert} from "../consensus/AndeTyp
 
 /// @title IAndeSequencerCoordinator
 /// @notice Accepts batches that a quorum of the epoch's validator set certified. Anyone may relay a certificate.
-/// @dev Blob batches and the forced queue are declared in interfaces/planned and are not part
-///      of this version: the queue is empty, so `forcedUpTo` and `forcedAcc` of every header must be zero.
+/// @dev The forced queue is declared in interfaces/planned and is not part of this version: the queue is empty, so
+///      `forcedUpTo` and `forcedAcc` of every header must be zero.
 interface IAndeSequencerCoordinator {
     event BatchAccepted(
         uint64 indexed batchIndex,
@@ -41,6 +41,39 @@ interface IAndeSequencerCoordinator {
         bytes calldata data
     ) external;
 
+    /// @notice Submits a batch whose data is in the blobs of this transaction (DA kind 1). The certificate binds the
+    ///         blobs by `da`, so a relay can attach no others.
+    /// @param header Header of the batch.
+    /// @param da kind 1, height 0, commitment = keccak256(abi.encode(versionedHashes)), size = bytes of batch data, which
+    ///           only the quorum attests.
+    /// @param versionedHashes All blobs of the transaction in order; at least one, at most what the settlement chain
+    ///                        lets one transaction carry.
+    /// @param qc As in submitBatchWithCalldata.
+    /// @param skips As in submitBatchWithCalldata.
+    /// @custom:reverts Those of submitBatchWithCalldata but NotTopLevelCall
+    function submitBatchWithBlobs(
+        BatchHeader calldata header,
+        DaPointer calldata da,
+        bytes32[] calldata versionedHashes,
+        QuorumCert calldata qc,
+        bytes calldata skips
+    ) external;
+
+    /// @notice Submits a batch whose data is on Celestia (DA kind 2). That the data is there is attested by the quorum;
+    ///         this contract cannot look.
+    /// @param header Header of the batch.
+    /// @param da kind 2, height = Celestia height (not zero), commitment = share commitment of the blob, size = bytes of
+    ///           batch data. When the same content has to be published again, the certificate names a higher attempt.
+    /// @param qc As in submitBatchWithCalldata.
+    /// @param skips As in submitBatchWithCalldata.
+    /// @custom:reverts Those of submitBatchWithBlobs
+    function submitBatch(
+        BatchHeader calldata header,
+        DaPointer calldata da,
+        QuorumCert calldata qc,
+        bytes calldata skips
+    ) external;
+
     /// @notice Makes a term the lowest one that batches may carry, so that a stale leader is fenced before the first
     ///         batch of the new one.
     /// @dev Only the set of the epoch that the next batch belongs to may sign. A quorum that opens a term it never
@@ -50,7 +83,8 @@ interface IAndeSequencerCoordinator {
     /// @param qc Certificate over OpenTerm; `attempt` must be 0.
     function openTerm(uint64 epoch, uint64 term, QuorumCert calldata qc) external;
 
-    /// @notice Dry run of a submission: reverts with the same errors. Everything but the data bytes is checked.
+    /// @notice Dry run of a submission of any kind: reverts with the same errors. Everything but the data itself
+    ///         (calldata bytes, blobs of the transaction) is checked.
     function checkBatch(
         BatchHeader calldata header,
         DaPointer calldata da,

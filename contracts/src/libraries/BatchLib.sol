@@ -9,6 +9,8 @@ import {BatchHeader, DaPointer} from "../consensus/AndeTypes.sol";
 library BatchLib {
     uint8 internal constant HEADER_VERSION = 1;
     uint8 internal constant DA_CALLDATA = 0;
+    uint8 internal constant DA_BLOBS = 1;
+    uint8 internal constant DA_CELESTIA = 2;
 
     /// @dev 16 and 4 words.
     uint256 internal constant HEADER_BYTES = 0x200;
@@ -34,6 +36,29 @@ library BatchLib {
         assembly ("memory-safe") {
             hash := keccak256(da, DA_POINTER_BYTES)
         }
+    }
+
+    /// @notice True for a known kind whose height fits it: there is one only where the data is on another chain.
+    function isWellFormed(DaPointer memory da) internal pure returns (bool) {
+        return da.kind == DA_CELESTIA ? da.height != 0 : da.kind < DA_CELESTIA && da.height == 0;
+    }
+
+    /// @notice Commitment of a pointer to blobs.
+    function blobCommitment(bytes32[] calldata versionedHashes) internal pure returns (bytes32) {
+        return keccak256(abi.encode(versionedHashes));
+    }
+
+    /// @notice True when these are all the blobs of the running transaction, in order, and there is one.
+    /// @dev How many one transaction can carry is a rule of the settlement chain. Zero is what the chain answers
+    ///      beyond the last blob, so it is no versioned hash.
+    function areTransactionBlobs(bytes32[] calldata versionedHashes) internal view returns (bool) {
+        uint256 count = versionedHashes.length;
+        if (count == 0 || blobhash(count) != bytes32(0)) return false;
+        for (uint256 i = 0; i < count; ++i) {
+            bytes32 hash = versionedHashes[i];
+            if (hash == bytes32(0) || hash != blobhash(i)) return false;
+        }
+        return true;
     }
 
     /// @notice Copies a header and a pointer to memory: what `header_ = header` does, at a tenth of the gas.

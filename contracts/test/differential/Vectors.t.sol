@@ -228,6 +228,25 @@ contract VectorsTest is TestBase {
         }
     }
 
+    function test_vectors_blobs() external view {
+        string memory json = _json("digests.json");
+        bytes[] memory hashes = VM.parseJsonBytesArray(json, ".blobs.hashes");
+        uint256[] memory size = VM.parseJsonUintArray(json, ".blobs.size");
+        bytes32[] memory commitment = VM.parseJsonBytes32Array(json, ".blobs.commitment");
+        bytes32[] memory expected = VM.parseJsonBytes32Array(json, ".blobs.daHash");
+        assertGt(expected.length, 0, "no blobs");
+        for (uint256 i = 0; i < expected.length; ++i) {
+            assertEq(this.blobCommitment(_split(hashes[i])), commitment[i], "commitment");
+            DaPointer memory da = DaPointer(BatchLib.DA_BLOBS, 0, commitment[i], uint32(size[i]));
+            assertEq(BatchLib.daHash(da), expected[i], "daHash");
+        }
+    }
+
+    /// @dev External, because the hashes are calldata.
+    function blobCommitment(bytes32[] calldata hashes) external pure returns (bytes32) {
+        return BatchLib.blobCommitment(hashes);
+    }
+
     function test_vectors_merkle() external view {
         string memory json = _json("digests.json");
         uint256[] memory count = VM.parseJsonUintArray(json, ".merkle.count");

@@ -375,14 +375,6 @@ contract BatchesTest is ConsensusFixture {
         _refused(s, error_);
     }
 
-    function test_da_otherKinds_revert() external {
-        for (uint8 kind = 1; kind < 4; ++kind) {
-            Submission memory s = nextBatch(10, "data");
-            s.da.kind = kind;
-            _refused(s, abi.encodeWithSelector(BadDa.selector, kind));
-        }
-    }
-
     function test_da_throughContract_reverts() external {
         Submission memory s = certifiedBatch(10);
         Forwarder forwarder = new Forwarder();

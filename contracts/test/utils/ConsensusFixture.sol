@@ -143,6 +143,50 @@ abstract contract ConsensusFixture is TestBase {
         });
     }
 
+    /// @notice The next batch with its data in `count` blobs.
+    function blobBatch(uint64 endHeight, uint256 count)
+        internal
+        view
+        returns (Submission memory s, bytes32[] memory hashes)
+    {
+        s = nextBatch(endHeight, "");
+        hashes = blobHashes(count);
+        s.da = DaPointer({kind: 1, height: 0, commitment: keccak256(abi.encode(hashes)), size: uint32(count * 126_976)});
+    }
+
+    /// @notice The same, and the running transaction carries the blobs from now on.
+    function nextBlobBatch(uint64 endHeight, uint256 count)
+        internal
+        returns (Submission memory s, bytes32[] memory hashes)
+    {
+        (s, hashes) = blobBatch(endHeight, count);
+        VM.blobhashes(hashes);
+    }
+
+    function blobHashes(uint256 count) internal pure returns (bytes32[] memory hashes) {
+        hashes = new bytes32[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            // Version 1, then a hash.
+            hashes[i] = bytes32((uint256(1) << 248) | (uint256(keccak256(abi.encode("blob", i))) >> 8));
+        }
+    }
+
+    /// @notice The next batch with its data on Celestia.
+    function nextCelestiaBatch(uint64 endHeight) internal view returns (Submission memory s) {
+        s = nextBatch(endHeight, "");
+        s.da = DaPointer({kind: 2, height: 4_000_000, commitment: keccak256("share commitment"), size: 100_000});
+    }
+
+    function submitBlobs(Submission memory s, bytes32[] memory hashes) internal {
+        VM.prank(RELAY, RELAY);
+        coordinator.submitBatchWithBlobs(s.header, s.da, hashes, s.qc, s.skips);
+    }
+
+    function submitCelestia(Submission memory s) internal {
+        VM.prank(RELAY, RELAY);
+        coordinator.submitBatch(s.header, s.da, s.qc, s.skips);
+    }
+
     function setSkips(Submission memory s, bytes memory skips) internal pure {
         s.skips = skips;
         s.header.skipsHash = keccak256(skips);

@@ -18,6 +18,7 @@ interface Vm {
     function warp(uint256 timestamp) external;
     function roll(uint256 height) external;
     function chainId(uint256 id) external;
+    function blobhashes(bytes32[] calldata hashes) external;
     function etch(address target, bytes calldata code) external;
     function deal(address account, uint256 balance) external;
     function assume(bool condition) external pure;

@@ -172,6 +172,28 @@ impl DaPointer {
         Self { kind: DaKind::Calldata, height: 0, commitment: keccak256(data), size }
     }
 
+    /// Pointer to `size` bytes of data in the blobs of one transaction, in this order.
+    #[must_use]
+    pub fn blobs(versioned_hashes: &[B256], size: u32) -> Self {
+        Self { kind: DaKind::Blobs, height: 0, commitment: blob_commitment(versioned_hashes), size }
+    }
+
+    /// Pointer to `size` bytes of data in the Celestia block at `height`, above 0.
+    #[must_use]
+    pub const fn celestia(height: u64, commitment: B256, size: u32) -> Self {
+        Self { kind: DaKind::Celestia, height, commitment, size }
+    }
+
+    /// Whether the coordinator takes a pointer of this form: there is a height only where the data
+    /// is on another chain.
+    #[must_use]
+    pub const fn is_well_formed(&self) -> bool {
+        match self.kind {
+            DaKind::Calldata | DaKind::Blobs => self.height == 0,
+            DaKind::Celestia => self.height != 0,
+        }
+    }
+
     /// `keccak256(abi.encode(pointer))`.
     #[must_use]
     pub fn da_hash(&self) -> B256 {
@@ -185,6 +207,12 @@ impl DaPointer {
             .abi_encode(),
         )
     }
+}
+
+/// Commitment of a pointer to blobs: `keccak256(abi.encode(versionedHashes))`.
+#[must_use]
+pub fn blob_commitment(versioned_hashes: &[B256]) -> B256 {
+    keccak256(versioned_hashes.abi_encode())
 }
 
 /// Parent hash of batch 1: `keccak256(abi.encode("ANDE_GENESIS", l2ChainId, l2GenesisHash))`.

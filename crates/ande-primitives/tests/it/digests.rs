@@ -2,7 +2,8 @@
 
 use alloy_primitives::{Address, B256, U256, keccak256, ruint::UintTryFrom};
 use ande_primitives::{
-    BATCH_HEADER_VERSION, DaPointer, Domain, OpenTerm, SignerKey, Term, genesis_batch_hash,
+    BATCH_HEADER_VERSION, DaPointer, Domain, OpenTerm, SignerKey, Term, blob_commitment,
+    genesis_batch_hash,
 };
 use proptest::prelude::*;
 
@@ -168,4 +169,30 @@ fn a_calldata_pointer_names_its_data() {
     let pointer = DaPointer::calldata(b"data");
     assert_eq!((pointer.size, pointer.commitment), (4, keccak256("data")));
     assert_ne!(pointer.da_hash(), DaPointer::calldata(b"Data").da_hash());
+}
+
+#[test]
+fn a_blob_pointer_names_its_blobs_in_order() {
+    for count in 0..8u64 {
+        let hashes: Vec<B256> = (0..count).map(|i| keccak256(i.to_be_bytes())).collect();
+        let words =
+            [&[word(32u8), word(count)][..], &hashes.iter().map(|h| h.0).collect::<Vec<_>>()]
+                .concat()
+                .concat();
+        let pointer = DaPointer::blobs(&hashes, 77);
+        assert_eq!(pointer.commitment, keccak256(words));
+        assert_eq!((pointer.height, pointer.size), (0, 77));
+        let reversed: Vec<B256> = hashes.iter().rev().copied().collect();
+        assert_eq!(blob_commitment(&reversed) == pointer.commitment, count < 2);
+    }
+}
+
+#[test]
+fn only_a_pointer_to_another_chain_has_a_height() {
+    assert!(DaPointer::celestia(7, B256::ZERO, 1).is_well_formed());
+    assert!(!DaPointer::celestia(0, B256::ZERO, 1).is_well_formed());
+    for pointer in [DaPointer::calldata(b"data"), DaPointer::blobs(&[B256::ZERO], 1)] {
+        assert!(pointer.is_well_formed());
+        assert!(!DaPointer { height: 1, ..pointer }.is_well_formed());
+    }
 }

@@ -213,6 +213,21 @@ fn da_pointers(rng: &mut Rng) -> Json {
     table.into_json()
 }
 
+fn blobs(rng: &mut Rng) -> Json {
+    let mut table = Table::new(&["hashes", "size", "commitment", "daHash"]);
+    for row in 0..ROWS {
+        let hashes: Vec<B256> = (0..row % 10).map(|_| rng.word()).collect();
+        let pointer = DaPointer::blobs(&hashes, rng.wide_u32());
+        table.row([
+            Json::text(format_args!("0x{}", hex::encode(hashes.concat()))),
+            Json::Number(pointer.size),
+            Json::text(pointer.commitment),
+            Json::text(pointer.da_hash()),
+        ]);
+    }
+    table.into_json()
+}
+
 /// `keccak256(abi.encode(seed, uint256(index)))`.
 fn transaction_hash(seed: B256, index: u32) -> B256 {
     let mut data = seed.to_vec();
@@ -262,5 +277,6 @@ pub fn generate() -> Json {
         ("batchHeader", batch_headers(&mut rng)),
         ("daPointer", da_pointers(&mut rng)),
         ("merkle", merkle(&mut rng)),
+        ("blobs", blobs(&mut rng)),
     ])
 }
