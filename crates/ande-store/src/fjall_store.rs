@@ -2,21 +2,18 @@
 
 use std::path::Path;
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use ande_kv::Sizes;
+use fjall::{Database, Keyspace, PersistMode};
 
 use crate::{KvBatch, KvError, KvStore, KvWrite, Space};
 
-/// Memory for blocks of the index that were read lately.
-const CACHE_BYTES: u64 = 32 << 20;
-/// Entries held in memory before they are sorted to disk; read again at the start.
-const MEMTABLE_BYTES: u64 = 8 << 20;
-const JOURNAL_BYTES: u64 = 128 << 20;
+const SIZES: Sizes = Sizes { cache: 32 << 20, memtable: 8 << 20, journal: 128 << 20 };
 
 /// [`KvStore`] over a log-structured merge tree.
 pub struct FjallStore {
     database: Database,
-    meta: Keyspace,
-    transactions: Keyspace,
+    /// In the order of [`Space::ALL`].
+    spaces: Vec<Keyspace>,
 }
 
 impl std::fmt::Debug for FjallStore {
@@ -35,28 +32,13 @@ impl FjallStore {
     /// # Errors
     /// The directory cannot be used or its content is damaged.
     pub fn open(dir: &Path) -> Result<Self, KvError> {
-        let database = Database::builder(dir)
-            .cache_size(CACHE_BYTES)
-            .max_journaling_size(JOURNAL_BYTES)
-            .worker_threads(1)
-            .open()
-            .map_err(failed("open it"))?;
-        let open = |space: Space| {
-            database
-                .keyspace(space.name(), || {
-                    KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES)
-                })
-                .map_err(failed("open a keyspace"))
-        };
-        let (meta, transactions) = (open(Space::Meta)?, open(Space::Transactions)?);
-        Ok(Self { database, meta, transactions })
+        let (database, spaces) = ande_kv::open(dir, SIZES, &Space::ALL.map(Space::name))
+            .map_err(|source| KvError { doing: "open it", source: Box::new(source) })?;
+        Ok(Self { database, spaces })
     }
 
-    const fn keyspace(&self, space: Space) -> &Keyspace {
-        match space {
-            Space::Meta => &self.meta,
-            Space::Transactions => &self.transactions,
-        }
+    fn keyspace(&self, space: Space) -> &Keyspace {
+        &self.spaces[space as usize]
     }
 }
 

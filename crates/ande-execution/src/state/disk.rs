@@ -1,16 +1,9 @@
 //! The tables on disk.
 
-use std::{
-    ops::Bound,
-    panic,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{ops::Bound, path::Path, sync::Arc};
 
-use fjall::{
-    Database, Guard, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable as _,
-    Snapshot,
-};
+use ande_kv::{OpenError, Sizes};
+use fjall::{Database, Guard, Keyspace, OwnedWriteBatch, PersistMode, Readable as _, Snapshot};
 
 use super::{
     BlockMeta, Damage, StateError,
@@ -70,28 +63,16 @@ fn unreadable(table: Table, key: &[u8]) -> impl Fn(fjall::Error) -> StateError {
 
 impl Disk {
     pub(super) fn open(dir: &Path, cache_bytes: u64) -> Result<Self, StateError> {
-        let open = || {
-            Database::builder(dir)
-                .cache_size(cache_bytes)
-                .max_journaling_size(JOURNAL_BYTES)
-                .worker_threads(1)
-                .open()
-        };
-        // The library asserts some lengths that it reads from damaged journals.
-        let database = match panic::catch_unwind(open) {
-            Ok(Err(fjall::Error::Locked)) => {
-                return Err(StateError::InUse { path: PathBuf::from(dir) });
+        let sizes = Sizes { cache: cache_bytes, memtable: MEMTABLE_BYTES, journal: JOURNAL_BYTES };
+        let opened = ande_kv::open(dir, sizes, &Table::ALL.map(Table::name));
+        let (database, tables) = opened.map_err(|error| match error {
+            OpenError::InUse(path) => StateError::InUse { path },
+            OpenError::Occupied(path) => StateError::Occupied { path },
+            OpenError::Journal => {
+                Damage::Files { doing: "open it", reason: error.to_string() }.into()
             }
-            Ok(opened) => opened.map_err(failed("open it"))?,
-            Err(_) => {
-                let reason = "the journal has impossible contents".to_owned();
-                return Err(Damage::Files { doing: "open it", reason }.into());
-            }
-        };
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
-        let tables = Table::ALL.map(|table| database.keyspace(table.name(), options));
-        let tables =
-            tables.into_iter().collect::<Result<_, _>>().map_err(failed("open a table"))?;
+            OpenError::Database(source) => failed("open it")(source),
+        })?;
         let disk = Self { database, tables };
         disk.check_format()?;
         Ok(disk)

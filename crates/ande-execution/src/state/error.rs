@@ -15,6 +15,12 @@ pub enum StateError {
         /// The directory.
         path: PathBuf,
     },
+    /// The directory holds something else.
+    #[error("the state directory {path} holds files that are no database: use another one")]
+    Occupied {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The database failed.
     #[error("the state database failed to {doing}: {cause}")]
     Disk {
