@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use alloy_primitives::B256;
+use ande_failpoint::reach;
 use ande_l1::{BatchTip as AcceptedTip, L1View};
 use ande_primitives::Height;
 use ande_store::{BatchRow, BatchState};
@@ -11,7 +12,6 @@ use tracing::{info, warn};
 use crate::{
     BatcherError, Ledger,
     accepted::{Acceptance, Accepted},
-    failpoint,
 };
 
 /// Batches brought up to date in one go, so that a long history does not hold up everything else.
@@ -170,7 +170,7 @@ impl Follower {
                 }
                 let row = self.mark(row, acceptance).await?;
                 info!(batch = index, end = %row.header.end_height, "batch accepted by the settlement chain");
-                failpoint("batcher-after-include").await;
+                reach("batcher-after-include").await;
                 Ok(row)
             }
             other => {
@@ -196,7 +196,7 @@ impl Follower {
                 let row = self.accepted.read(index, &acceptance).await?;
                 self.ledger.adopt(&row).await?;
                 info!(batch = index, end = %row.header.end_height, "batch adopted from the settlement chain");
-                failpoint("batcher-after-include").await;
+                reach("batcher-after-include").await;
                 Ok(row)
             }
         }

@@ -7,12 +7,13 @@ use std::{
 
 use alloy_primitives::{Address, B256};
 use ande_batch::{BatchLimits, BatchTip, MAX_BATCH_BLOCKS, MAX_DATA_BYTES};
+use ande_failpoint::reach;
 use ande_primitives::{Commit, EpochSet, Height};
 use ande_store::{BatchRow, BatchState, Store};
 use tokio::sync::Mutex;
 use tracing::{debug, info};
 
-use crate::{BatcherError, CutRules, failpoint};
+use crate::{BatcherError, CutRules};
 
 /// The batches of this node's chain. Clones share one lock: rows are written one at a time.
 #[derive(Clone, Debug)]
@@ -95,7 +96,7 @@ impl Ledger {
         let _writing = self.inner.writing.lock().await;
         while self.cut_one().await? {
             count += 1;
-            failpoint("batcher-after-create").await;
+            reach("batcher-after-create").await;
         }
         Ok(count)
     }

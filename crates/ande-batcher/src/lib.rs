@@ -21,7 +21,6 @@ mod ledger;
 mod poster;
 mod turn;
 
-pub use ande_l1::{FAILPOINTS, failpoint};
 pub use batcher::{Batcher, BatcherParts};
 pub use checkpoint::CheckpointService;
 pub use config::BatcherConfig;

@@ -11,6 +11,7 @@ use ande_contracts::{
     AndeConsensus, AndeSequencerCoordinator as Coordinator, ContractError, Reverted,
     batch_header_to_sol, da_pointer_to_sol, quorum_certificate_to_sol,
 };
+use ande_failpoint::reach;
 use ande_l1::{L1Error, L1View, TxError, TxManager, TxRequest, TxStatus};
 use ande_peer::PeerClient;
 use ande_primitives::{Epoch, EpochSet, QuorumCertificate};
@@ -22,7 +23,6 @@ use tracing::{debug, info, warn};
 use crate::{
     BatcherConfig, BatcherError, CheckpointService, Ledger,
     certify::{Certified, Collector},
-    failpoint,
     turn::{Waiting, posting_rank},
 };
 
@@ -143,11 +143,11 @@ impl Poster {
         let content = row.header.content_hash();
         match collector.collect(&row).await? {
             Certified::Quorum(certificate) => {
-                failpoint("batcher-after-sign").await;
+                reach("batcher-after-sign").await;
                 info!(batch = index, attempt = row.attempt, "batch certified");
                 let keep = |row: &mut BatchRow| row.qc = Some(certificate);
                 let row = self.ledger.update(index, content, keep).await?;
-                failpoint("batcher-after-certify").await;
+                reach("batcher-after-certify").await;
                 Ok(row)
             }
             Certified::OtherAttempt(reason) => {
@@ -254,7 +254,7 @@ impl Poster {
                 return Ok(true);
             }
         };
-        failpoint("batcher-after-post").await;
+        reach("batcher-after-post").await;
         match outcome.status {
             TxStatus::Succeeded => {
                 info!(batch = index, l1_block = outcome.block, transaction = %outcome.hash, gas = outcome.gas_used, "batch posted");

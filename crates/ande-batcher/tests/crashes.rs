@@ -2,7 +2,8 @@
 
 mod common;
 
-use ande_l1::{FAILPOINTS, arm_failpoint, failpoint_is_armed, test_support::eventually};
+use ande_failpoint::{SETTLEMENT, arm, is_armed};
+use ande_l1::test_support::eventually;
 use ande_store::BatchState;
 
 use common::{Cluster, config, log};
@@ -12,12 +13,12 @@ async fn a_crash_at_any_step_neither_loses_nor_repeats_a_batch() {
     log();
     let mut cluster = Cluster::start(4, config()).await;
     let mut expected = 0u64;
-    for point in FAILPOINTS {
-        arm_failpoint(point, "hang");
+    for point in SETTLEMENT {
+        arm(point, "hang");
         // One batch: four blocks at the start of the chain, three later, fewer at an epoch's end.
         let count = if expected == 0 { 4 } else { 3 };
         cluster.blocks(count).await;
-        eventually(point, async || (!failpoint_is_armed()).then_some(())).await;
+        eventually(point, async || (!is_armed()).then_some(())).await;
         for node in &mut cluster.nodes {
             node.crash().await;
         }

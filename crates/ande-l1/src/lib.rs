@@ -11,7 +11,6 @@ mod client;
 mod config;
 mod deployment;
 mod error;
-mod failpoint;
 mod reader;
 mod sets;
 #[cfg(feature = "test-support")]
@@ -24,9 +23,6 @@ pub use client::{Answer, L1Block, L1Client, Params};
 pub use config::{Finality, L1Config};
 pub use deployment::{check_deployment, read_config};
 pub use error::{DeploymentError, L1Error};
-pub use failpoint::{FAILPOINTS, failpoint};
-#[cfg(feature = "failpoints")]
-pub use failpoint::{arm_failpoint, failpoint_is_armed};
 pub use reader::{L1Reader, ReaderError};
 pub use sets::read_set;
 pub use timing::{Timing, TimingError, check_timing};

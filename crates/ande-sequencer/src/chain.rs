@@ -13,6 +13,7 @@ use ande_consensus::{
     AppError, Application, Candidate, Evidence, Parent, StartHeight, Turn, Verdict,
 };
 use ande_execution::{Attributes, Executor, Payload, PayloadError, PayloadStatus, Recovery};
+use ande_failpoint::reach;
 use ande_l1::L1View;
 use ande_primitives::{Block, Commit, Domain, EpochSet, Header, Height};
 use ande_store::Store;
@@ -194,12 +195,16 @@ impl Chain {
                 base_fee(&payload).map_err(|error| Verdict::Invalid(error.to_string()))?;
             judge_order(&transactions, base_fee).map_err(Verdict::Invalid)?;
         }
+        reach("validate-before-execute").await;
         self.execute(&tip, &candidate.block.header, &payload).await?;
+        reach("validate-after-execute").await;
         self.parts
             .store
             .put_candidate(candidate, false)
             .await
-            .map_err(|error| Verdict::Unknown(chain_of(&error)))
+            .map_err(|error| Verdict::Unknown(chain_of(&error)))?;
+        reach("validate-after-store").await;
+        Ok(())
     }
 
     async fn build_new(&self, turn: &Turn) -> Result<Block, AppError> {
@@ -210,6 +215,7 @@ impl Chain {
         let config = &self.parts.config;
         let timestamp_ms = now_ms().max(tip.parent.timestamp_ms);
         let attributes = attributes(&tip, timestamp_ms, self.parts.signer);
+        reach("build-before-execute").await;
         let payload = match config.ordering {
             Ordering::Arrival => self.propose_by_arrival(attributes).await?,
             Ordering::TipDescending => self.propose_by_tip(attributes).await?,
@@ -353,12 +359,14 @@ impl Application for Chain {
         let block = tokio::time::timeout_at(deadline.into(), self.build_new(turn))
             .await
             .map_err(|_| AppError::Unavailable("building took longer than the round".into()))??;
+        reach("build-after-execute").await;
         let candidate =
             Candidate { block, round: turn.round, valid_round: None, proposer: self.parts.signer };
         store
             .put_candidate(&candidate, true)
             .await
             .map_err(fatal("storing this node's own proposal"))?;
+        reach("build-after-store").await;
         Ok(candidate.block)
     }
 
@@ -401,21 +409,26 @@ impl Application for Chain {
         let transactions =
             self.parts.pool.look_up(&commit.block.transactions).await.map_err(AppError::Fatal)?;
         let payload = Payload::of_block(&commit.block);
+        reach("commit-before-execute").await;
         self.execute(&tip, header, &payload).await.map_err(|verdict| {
             AppError::Fatal(format!(
                 "block {} is certified but does not execute here: {verdict:?}",
                 header.height
             ))
         })?;
+        reach("commit-after-execute").await;
         self.parts.store.commit(&commit).await.map_err(fatal("committing a block"))?;
+        reach("commit-after-store").await;
         self.parts
             .executor
             .commit(header.execution_hash)
             .await
             .map_err(|error| AppError::Fatal(chain_of(&error)))?;
+        reach("commit-after-apply").await;
         let next = Tip::of(header);
         *self.tip.lock() = next;
         self.parts.pool.committed(&transactions);
+        reach("commit-after-pool").await;
         self.observe(&tip, &commit);
         Ok(())
     }
@@ -507,7 +520,9 @@ async fn replay(
                 "stored block {height} does not execute again: {status:?}"
             )));
         }
+        reach("replay-after-execute").await;
         parts.executor.commit(header.execution_hash).await?;
+        reach("replay-after-commit").await;
         parent = Tip::of(header);
     }
     Ok(())

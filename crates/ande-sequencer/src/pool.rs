@@ -9,6 +9,7 @@ use std::{
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use alloy_rlp::Encodable as _;
 use ande_consensus::{PoolStatus, PooledEntry, SubmitError};
+use ande_failpoint::reach;
 use ande_pool::{
     BlockRoom, InsertKind, Inserted, Pool, PoolError, PooledTransaction, TransactionSummary,
 };
@@ -247,10 +248,12 @@ impl TransactionPool {
                 }
             }
         };
+        reach("ingress-before-journal").await;
         self.store.journal_append(&[(hash, raw)]).await.map_err(|error| {
             warn!(%error, "the pool journal cannot be written");
             Refusal::Node("the pool journal cannot be written".into())
         })?;
+        reach("ingress-after-journal").await;
         journaling.durable = true;
         drop(journaling);
         self.pruner.forget(left);

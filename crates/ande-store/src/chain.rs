@@ -3,6 +3,7 @@
 use std::{ops::RangeInclusive, sync::Arc};
 
 use alloy_primitives::B256;
+use ande_failpoint::reach;
 use ande_primitives::{Block, Canonical as _, Certificate, Commit, Height};
 use sqlx::{Row as _, SqliteConnection, SqlitePool, sqlite::SqliteRow};
 
@@ -183,7 +184,10 @@ impl Store {
             .await
             .map_err(failed())?;
         prune_candidates(&mut tx, height).await?;
-        tx.commit().await.map_err(failed())
+        reach("store-before-commit").await;
+        tx.commit().await.map_err(failed())?;
+        reach("store-after-commit").await;
+        Ok(())
     }
 
     /// The commit of a height.

@@ -4,6 +4,7 @@ use std::{collections::HashSet, num::NonZeroUsize, sync::Arc};
 
 use alloy_consensus::Header;
 use alloy_primitives::{B256, Bytes};
+use ande_failpoint::reach_blocking;
 use async_trait::async_trait;
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -273,10 +274,12 @@ impl Inner {
             }
             Err(RunError::Fault(reason)) => return Err(ExecutionError::State(reason)),
         };
+        reach_blocking("execute-after-run");
         let changes = std::mem::take(&mut outcome.changes);
         let (receipts_root, prepared) =
             rayon::join(|| outcome.receipts.root(), || self.chain.store.prepare(changes));
         let prepared = prepared.map_err(fault)?;
+        reach_blocking("execute-after-prepare");
         if self.chain.head() != *head {
             return Ok(moved());
         }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use alloy_primitives::{B256, Bytes};
+use ande_failpoint::reach_blocking;
 use parking_lot::{Condvar, Mutex};
 
 use super::{
@@ -151,13 +152,18 @@ pub(super) fn write_blocks(
     history_blocks: u64,
 ) -> Result<(), StateError> {
     for job in jobs {
+        reach_blocking("state-before-write");
         let mut batch = disk.batch();
         put_state(&mut batch, job);
         put_history(&mut batch, job);
         prune(disk, &mut batch, job.meta.number, history_blocks)?;
+        reach_blocking("state-before-commit");
         batch.commit()?;
     }
-    disk.sync()
+    reach_blocking("state-before-sync");
+    disk.sync()?;
+    reach_blocking("state-after-sync");
+    Ok(())
 }
 
 /// The accounts, slots and code after the block, its receipts and the block as the new head.
@@ -222,6 +228,7 @@ fn prune(
     if new <= oldest {
         return Ok(());
     }
+    reach_blocking("state-before-prune");
     // The state after block `new` needs what later blocks replaced, not what it replaced itself.
     for block in oldest + 1..=new {
         let key = block.to_be_bytes();
@@ -236,6 +243,7 @@ fn prune(
         batch.remove(Table::Changes, &key);
     }
     batch.put(Table::Meta, OLDEST, new.to_be_bytes().to_vec());
+    reach_blocking("state-after-prune");
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use alloy::{
     eips::BlockId,
     rpc::types::{TransactionInput, TransactionReceipt, TransactionRequest},
 };
+use ande_failpoint::reach;
 use ande_store::{L1TxRow, L1TxState};
 use tracing::{debug, info, warn};
 
@@ -16,7 +17,7 @@ use super::{
     manager::Slot,
     send::{Broadcast, broadcast},
 };
-use crate::{L1Error, failpoint};
+use crate::L1Error;
 
 /// Looks at a used nonce without a receipt before the transaction counts as foreign.
 const FOREIGN_AFTER: u32 = 5;
@@ -122,7 +123,7 @@ impl TxManager {
             created_at_ms: now_ms(),
         };
         row.id = self.inner.store.put_l1_tx(&row).await?;
-        failpoint("tx-after-journal").await;
+        reach("tx-after-journal").await;
         info!(
             purpose,
             nonce = row.nonce,
@@ -150,7 +151,7 @@ impl TxManager {
                     self.inner.store.set_l1_tx_state(row.id, L1TxState::Broadcast).await?;
                     row.state = L1TxState::Broadcast;
                 }
-                failpoint("tx-after-broadcast").await;
+                reach("tx-after-broadcast").await;
                 Ok(())
             }
             Broadcast::NonceTooLow | Broadcast::Underpriced => Ok(()),
@@ -255,7 +256,7 @@ impl TxManager {
         receipt: &TransactionReceipt,
         wanted: Option<(&str, &TxRequest)>,
     ) -> Result<Option<TxOutcome>, TxError> {
-        failpoint("tx-after-mined").await;
+        reach("tx-after-mined").await;
         let block = receipt.block_number.unwrap_or_default();
         self.inner.store.set_l1_tx_state(row.id, L1TxState::Mined { block }).await?;
         match wanted {

@@ -4,6 +4,7 @@ use std::{io, path::Path, sync::Arc};
 
 use alloy_primitives::{Address, B256};
 use ande_consensus::{ConsensusSigner, SignError};
+use ande_failpoint::reach_blocking;
 use ande_primitives::{Checkpoint, Domain, Era, Height, Signature, ValidatorKey, Vote};
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -95,7 +96,9 @@ impl GuardedSigner {
             Decision::Refuse(reason) => Err(SignError::Refused { what, reason }),
             Decision::Sign => {
                 let signature = key.sign_digest(digest)?;
+                reach_blocking("sign-before-guard");
                 guard.record(record(Signed { digest, signature }))?;
+                reach_blocking("sign-after-guard");
                 Ok(signature)
             }
         })

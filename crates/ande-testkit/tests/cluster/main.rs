@@ -1,5 +1,6 @@
 //! Clusters of real processes. Each test has the machine for itself.
 
+mod crashes;
 mod hostile;
 mod membership;
 mod outage;

@@ -3,20 +3,10 @@
 use std::time::Duration;
 
 use ande_devnet::wait_until;
+use ande_failpoint::SETTLEMENT;
 use ande_testkit::{Plan, TestCluster};
 use eyre::{Result, WrapErr as _, ensure};
 
-/// Steps in the order in which a batch passes them.
-const STEPS: [&str; 8] = [
-    "batcher-after-create",
-    "batcher-after-sign",
-    "batcher-after-certify",
-    "tx-after-journal",
-    "tx-after-broadcast",
-    "tx-after-mined",
-    "batcher-after-post",
-    "batcher-after-include",
-];
 const POSTER_TURN: Duration = Duration::from_secs(90);
 
 #[tokio::test]
@@ -33,7 +23,7 @@ async fn poster_killed_at_every_step_posts_every_batch_exactly_once() -> Result<
         .await?
         .observed(async |cluster| {
             let load = cluster.load(20).await?;
-            for (step, name) in STEPS.iter().enumerate() {
+            for (step, name) in SETTLEMENT.iter().enumerate() {
                 let victim = step % cluster.size();
                 cluster.processes().node_mut(victim)?.stop().await?;
                 let point = vec![("ANDE_FAILPOINT".to_owned(), format!("{name}:abort"))];
@@ -66,7 +56,7 @@ async fn poster_killed_at_every_step_posts_every_batch_exactly_once() -> Result<
             let top = cluster.wait_in_sync(Duration::from_secs(20)).await?;
             cluster.wait_batched(top, Duration::from_secs(30)).await?;
             let batches = cluster.check_batches().await?;
-            ensure!(batches.len() >= STEPS.len(), "only {} batches", batches.len());
+            ensure!(batches.len() >= SETTLEMENT.len(), "only {} batches", batches.len());
             cluster.check_invariants(&report.acknowledged).await.map(|_| ())
         })
         .await
