@@ -2,13 +2,14 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::{CHAIN, REPLAY, SETTLEMENT};
+use crate::{CHAIN, FAULTS, REPLAY, SETTLEMENT};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
     Abort,
     Panic,
     Hang,
+    Corrupt,
 }
 
 impl Action {
@@ -17,6 +18,7 @@ impl Action {
             "abort" => Some(Self::Abort),
             "panic" => Some(Self::Panic),
             "hang" => Some(Self::Hang),
+            "corrupt" => Some(Self::Corrupt),
             _ => None,
         }
     }
@@ -26,7 +28,10 @@ impl Action {
 static ARMED: Mutex<Option<Option<(String, Action)>>> = Mutex::new(None);
 
 fn known(name: &str) -> bool {
-    SETTLEMENT.contains(&name) || CHAIN.contains(&name) || REPLAY.contains(&name)
+    SETTLEMENT.contains(&name)
+        || CHAIN.contains(&name)
+        || REPLAY.contains(&name)
+        || FAULTS.contains(&name)
 }
 
 /// # Panics
@@ -67,7 +72,7 @@ pub(crate) fn act(name: &'static str) -> bool {
         let mut armed = ARMED.lock().unwrap_or_else(PoisonError::into_inner);
         let setting = armed.get_or_insert_with(from_env);
         match setting {
-            Some((point, action)) if point == name => {
+            Some((point, action)) if point == name && *action != Action::Corrupt => {
                 let action = *action;
                 *setting = None;
                 action
@@ -80,5 +85,14 @@ pub(crate) fn act(name: &'static str) -> bool {
         Action::Abort => std::process::abort(),
         Action::Panic => panic!("failpoint {name}"),
         Action::Hang => true,
+        Action::Corrupt => false,
     }
+}
+
+/// Whether this fault is armed, for as long as the process lives.
+pub(crate) fn is_corrupt(name: &str) -> bool {
+    assert!(known(name), "fault {name} is not listed");
+    let mut armed = ARMED.lock().unwrap_or_else(PoisonError::into_inner);
+    let setting = armed.get_or_insert_with(from_env);
+    matches!(setting, Some((point, Action::Corrupt)) if point == name)
 }

@@ -2,7 +2,8 @@
 //!
 //! With the cargo feature `enabled` the environment variable `ANDE_FAILPOINT=<name>:<action>` makes
 //! the first pass of the named point `abort` the process (as `kill -9` would: nothing is flushed,
-//! nothing is unwound), `panic`, or `hang` for ever. Without the feature the points are empty.
+//! nothing is unwound), `panic`, or `hang` for ever; `corrupt` makes a fault of [`FAULTS`] happen at
+//! every pass. Without the feature the points are empty.
 
 #[cfg(feature = "enabled")]
 mod armed;
@@ -53,6 +54,24 @@ pub const CHAIN: [&str; 25] = [
 
 /// Passed only at the start of a node whose state is behind its chain.
 pub const REPLAY: [&str; 2] = ["replay-after-execute", "replay-after-commit"];
+
+/// Where `corrupt` makes a result wrong.
+pub const FAULTS: [&str; 1] = ["execute-balance"];
+
+/// Whether a fault happens here.
+#[cfg(not(feature = "enabled"))]
+#[inline]
+#[must_use]
+pub const fn corrupts(_name: &'static str) -> bool {
+    false
+}
+
+/// Whether a fault happens here.
+#[cfg(feature = "enabled")]
+#[must_use]
+pub fn corrupts(name: &'static str) -> bool {
+    armed::is_corrupt(name)
+}
 
 /// Passes a point.
 #[cfg(not(feature = "enabled"))]

@@ -2,12 +2,12 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 use crate::{
     config::{self, NodeConfig, Overrides},
     error::NodeError,
-    node,
+    node, resync,
 };
 
 /// Runs one node of a validator-set sequencer.
@@ -21,7 +21,8 @@ use crate::{
                   chain_id of [l1].\n\n\
                   Examples:\n  \
                   ande-node --config node.toml --check-config\n  \
-                  ande-node --config node.toml --log debug"
+                  ande-node --config node.toml --log debug\n  \
+                  ande-node --config node.toml resync"
 )]
 struct Cli {
     /// Configuration file
@@ -32,6 +33,19 @@ struct Cli {
     check_config: bool,
     #[command(flatten)]
     overrides: Overrides,
+    /// What to do instead of running the node
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Makes the state of the EVM again from the stored blocks
+    ///
+    /// For a node that reports a damaged state. Every block is executed again and its result compared
+    /// with what the validators certified. The node must be stopped; an interrupted run is continued
+    /// by the next start of the node.
+    Resync,
 }
 
 /// Parses the command line, runs the node, and gives the exit code.
@@ -58,9 +72,21 @@ fn run(cli: &Cli) -> Result<(), NodeError> {
         .enable_all()
         .build()
         .map_err(NodeError::Runtime)?;
-    let result = runtime.block_on(node::run(config));
+    let result = runtime.block_on(async {
+        match cli.command {
+            None => node::run(config).await,
+            Some(Command::Resync) => resync_only(&config).await,
+        }
+    });
     runtime.shutdown_timeout(std::time::Duration::from_secs(5));
     result
+}
+
+#[allow(clippy::print_stdout, reason = "the answer belongs on standard output")]
+async fn resync_only(config: &NodeConfig) -> Result<(), NodeError> {
+    let height = resync::resync(config).await?;
+    println!("the state was made again up to block {height}");
+    Ok(())
 }
 
 #[allow(clippy::print_stdout, reason = "the answer of --check-config belongs on standard output")]

@@ -93,6 +93,15 @@ pub enum NodeError {
     /// The state of the executor.
     #[error("the state of the L2 cannot be used")]
     Execution(#[from] ExecutionError),
+    /// The state cannot be made again.
+    #[error("the state cannot be made again: {reason}")]
+    Resync {
+        /// What stands in the way.
+        reason: &'static str,
+        /// Why, if the file system knows.
+        #[source]
+        source: Option<std::io::Error>,
+    },
     /// The chain.
     #[error(transparent)]
     Sequencer(#[from] SequencerError),

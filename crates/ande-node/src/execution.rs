@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Directory of the EVM's state below the data directory.
-const STATE_DIR: &str = "state";
+pub(crate) const STATE_DIR: &str = "state";
 
 /// Block 0 of the configured chain.
 pub(crate) enum Genesis {

@@ -8,6 +8,7 @@ mod keyfile;
 mod node;
 mod observe;
 mod peer_service;
+mod resync;
 mod settlement;
 mod shutdown;
 

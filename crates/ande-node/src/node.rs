@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use alloy_primitives::B256;
 use ande_batcher::{Batcher, BatcherConfig, BatcherParts, CheckpointService, Ledger};
 use ande_consensus::{ConsensusSigner, OrderingEngine};
 use ande_consensus_bft::{BftConfig, BftEngine, EnginePeer};
@@ -59,13 +60,7 @@ pub(crate) fn read_keys(config: &NodeConfig) -> Result<Keys, NodeError> {
 /// # Errors
 /// [`NodeError`], whose exit code tells a supervisor whether a restart can help.
 pub(crate) async fn run(config: NodeConfig) -> Result<(), NodeError> {
-    init_tracing(&LogConfig {
-        filter: config.log_filter.clone(),
-        format: match config.log_format {
-            LogFormat::Text => ande_telemetry::LogFormat::Text,
-            LogFormat::Json => ande_telemetry::LogFormat::Json,
-        },
-    })?;
+    start_logging(&config)?;
     let keys = read_keys(&config)?;
     let shutdown = Shutdown::default();
     shutdown.on_signals(config.drain).map_err(NodeError::Runtime)?;
@@ -88,6 +83,29 @@ pub(crate) async fn run(config: NodeConfig) -> Result<(), NodeError> {
         Err(error) => error!(%error, "stopped by a failure"),
     }
     outcome
+}
+
+/// Sends the log where the configuration says.
+pub(crate) fn start_logging(config: &NodeConfig) -> Result<(), NodeError> {
+    init_tracing(&LogConfig {
+        filter: config.log_filter.clone(),
+        format: match config.log_format {
+            LogFormat::Text => ande_telemetry::LogFormat::Text,
+            LogFormat::Json => ande_telemetry::LogFormat::Json,
+        },
+    })?;
+    Ok(())
+}
+
+/// Identity of the chain, which the database remembers.
+pub(crate) const fn identity(config: &NodeConfig, genesis_hash: B256) -> ChainIdentity {
+    ChainIdentity {
+        l1_chain_id: config.l1_chain_id,
+        consensus: config.consensus,
+        coordinator: config.coordinator,
+        l2_chain_id: config.l2_chain_id,
+        genesis_hash,
+    }
 }
 
 /// Longest time between the order to stop and the end of the process.
@@ -129,18 +147,7 @@ async fn assemble(
     let block_zero = genesis.payload();
     let domain = Domain::new(config.l1_chain_id, config.consensus, config.l2_chain_id);
     let signer = GuardedSigner::open(keys.validator.clone(), domain.clone(), &config.guard)?;
-    let store = Store::open(
-        &config.data_dir,
-        ChainIdentity {
-            l1_chain_id: config.l1_chain_id,
-            consensus: config.consensus,
-            coordinator: config.coordinator,
-            l2_chain_id: config.l2_chain_id,
-            genesis_hash: block_zero.hash(),
-        },
-    )
-    .await?;
-
+    let store = Store::open(&config.data_dir, identity(&config, block_zero.hash())).await?;
     close_unguarded_height(&signer, &store).await?;
     let signer: Arc<dyn ConsensusSigner> = Arc::new(signer);
 

@@ -29,6 +29,8 @@ use crate::{
     rules::{ForcedPosition, HeaderFault, check_header},
 };
 
+/// Time between reports of a long replay.
+const REPLAY_REPORT: Duration = Duration::from_secs(5);
 /// Blocks built for one turn before it gets an empty one.
 const MAX_PROPOSALS: usize = 3;
 
@@ -118,21 +120,7 @@ impl Chain {
     /// # Errors
     /// [`SequencerError`] when database and executor cannot be brought together.
     pub async fn open(parts: ChainParts) -> Result<Self, SequencerError> {
-        let genesis = Tip::genesis(parts.executor.genesis().hash());
-        let stored = parts.store.tip().await?;
-        let tip = stored.as_ref().map_or(genesis, |commit| Tip::of(&commit.block.header));
-        let payload = stored.as_ref().map(|commit| Payload::of_block(&commit.block));
-        if let Recovery::Behind { number } = parts.executor.recover(payload.as_ref()).await? {
-            replay(&parts, genesis, Height(number), tip.parent.height).await?;
-        }
-        let head = parts.executor.head().await;
-        if head.hash != tip.execution_hash {
-            return Err(SequencerError::Inconsistent(format!(
-                "the executor is at block {} ({}), the database at {} ({}); restore both from one \
-                 backup",
-                head.number, head.hash, tip.parent.height, tip.execution_hash
-            )));
-        }
+        let tip = catch_up(&parts.store, &*parts.executor).await?;
         parts.pool.caught_up();
         info!(height = tip.parent.height.0, hash = %tip.parent.hash, "chain opened");
         Ok(Self { parts, tip: Mutex::new(tip) })
@@ -490,40 +478,74 @@ impl Chain {
     }
 }
 
+/// Brings an executor to the tip of the stored chain: replays what it misses and compares every
+/// result with the certified block. Returns the height of the tip.
+///
+/// # Errors
+/// [`SequencerError`] when database and executor cannot be brought together.
+pub async fn recover(store: &Store, executor: &dyn Executor) -> Result<Height, SequencerError> {
+    catch_up(store, executor).await.map(|tip| tip.parent.height)
+}
+
+async fn catch_up(store: &Store, executor: &dyn Executor) -> Result<Tip, SequencerError> {
+    let genesis = Tip::genesis(executor.genesis().hash());
+    let stored = store.tip().await?;
+    let tip = stored.as_ref().map_or(genesis, |commit| Tip::of(&commit.block.header));
+    let payload = stored.as_ref().map(|commit| Payload::of_block(&commit.block));
+    if let Recovery::Behind { number } = executor.recover(payload.as_ref()).await? {
+        replay(store, executor, genesis, Height(number), tip.parent.height).await?;
+    }
+    let head = executor.head().await;
+    if head.hash != tip.execution_hash {
+        return Err(SequencerError::Inconsistent(format!(
+            "the executor is at block {} ({}), the database at {} ({}); restore both from one \
+             backup",
+            head.number, head.hash, tip.parent.height, tip.execution_hash
+        )));
+    }
+    Ok(tip)
+}
+
 /// Gives an executor that is behind the stored blocks it misses.
 async fn replay(
-    parts: &ChainParts,
+    store: &Store,
+    executor: &dyn Executor,
     genesis: Tip,
     head: Height,
     tip: Height,
 ) -> Result<(), SequencerError> {
     info!(from = head.0, to = tip.0, "replaying stored blocks into the executor");
+    let mut told = Instant::now();
     let missing = |height: Height| {
         SequencerError::Inconsistent(format!("block {height} is missing in the database"))
     };
     let mut parent = match head {
         Height(0) => genesis,
         height => {
-            let commit = parts.store.commit_at(height).await?.ok_or_else(|| missing(height))?;
+            let commit = store.commit_at(height).await?.ok_or_else(|| missing(height))?;
             Tip::of(&commit.block.header)
         }
     };
     while parent.parent.height < tip {
         let height = parent.parent.height.next();
-        let commit = parts.store.commit_at(height).await?.ok_or_else(|| missing(height))?;
+        let commit = store.commit_at(height).await?.ok_or_else(|| missing(height))?;
         let header = &commit.block.header;
         let attributes = attributes(&parent, header.timestamp_ms, header.proposer);
         let payload = Payload::of_block(&commit.block);
-        let status = parts.executor.validate(&attributes, &payload).await?;
+        let status = executor.validate(&attributes, &payload).await?;
         if status != PayloadStatus::Valid {
             return Err(SequencerError::Inconsistent(format!(
                 "stored block {height} does not execute again: {status:?}"
             )));
         }
         reach("replay-after-execute").await;
-        parts.executor.commit(header.execution_hash).await?;
+        executor.commit(header.execution_hash).await?;
         reach("replay-after-commit").await;
         parent = Tip::of(header);
+        if told.elapsed() >= REPLAY_REPORT {
+            told = Instant::now();
+            info!(at = height.0, to = tip.0, "replaying");
+        }
     }
     Ok(())
 }

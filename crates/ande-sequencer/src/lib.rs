@@ -19,7 +19,7 @@ mod rules;
 mod senders;
 
 pub use accounts::EvmAccounts;
-pub use chain::{Chain, ChainParts};
+pub use chain::{Chain, ChainParts, recover};
 pub use config::SequencerConfig;
 pub use directory::{PeerAddress, PeerDirectory};
 pub use error::SequencerError;

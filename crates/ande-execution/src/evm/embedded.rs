@@ -3,8 +3,8 @@
 use std::{collections::HashSet, num::NonZeroUsize, sync::Arc};
 
 use alloy_consensus::Header;
-use alloy_primitives::{B256, Bytes};
-use ande_failpoint::reach_blocking;
+use alloy_primitives::{B256, Bytes, U256};
+use ande_failpoint::{corrupts, reach_blocking};
 use async_trait::async_trait;
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -275,7 +275,12 @@ impl Inner {
             Err(RunError::Fault(reason)) => return Err(ExecutionError::State(reason)),
         };
         reach_blocking("execute-after-run");
-        let changes = std::mem::take(&mut outcome.changes);
+        let mut changes = std::mem::take(&mut outcome.changes);
+        if corrupts("execute-balance")
+            && let Some(account) = changes.accounts.values_mut().find_map(|it| it.account.as_mut())
+        {
+            account.balance = account.balance.saturating_add(U256::ONE);
+        }
         let (receipts_root, prepared) =
             rayon::join(|| outcome.receipts.root(), || self.chain.store.prepare(changes));
         let prepared = prepared.map_err(fault)?;

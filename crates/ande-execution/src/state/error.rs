@@ -36,7 +36,9 @@ pub enum StateError {
     #[error("the state is no longer written since an error: {0}")]
     Failed(String),
     /// The database holds something this software did not write.
-    #[error("the state database is damaged: {0}. Remove its directory: the chain is replayed")]
+    #[error(
+        "the state database is damaged: {0}. `ande-node resync` makes it again from the blocks"
+    )]
     Damaged(Damage),
     /// Written by a newer version of this software.
     #[error("the state database has format {found}, this software reads {known}")]

@@ -1,6 +1,7 @@
 //! Clusters of real processes. Each test has the machine for itself.
 
 mod crashes;
+mod damage;
 mod hostile;
 mod membership;
 mod outage;
