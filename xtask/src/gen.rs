@@ -33,10 +33,12 @@ const CONTRACTS: [(&str, &str); 4] = [
     ("EcdsaQuorumVerifier", "verifiers/EcdsaQuorumVerifier.sol"),
 ];
 
-/// Contracts whose fallback runs the code of a second contract on their own storage: the callers'
-/// ABI is that of both.
-const EXTENSIONS: [(&str, &str, &str); 1] =
-    [("AndeConsensus", "ConsensusExtension", "consensus/ConsensusExtension.sol")];
+/// Contracts whose fallback runs the code of other contracts on their own storage: the callers'
+/// ABI is that of all of them.
+const EXTENSIONS: [(&str, &str, &str); 2] = [
+    ("AndeConsensus", "ConsensusExtension", "consensus/ConsensusExtension.sol"),
+    ("AndeConsensus", "ConsensusDuties", "consensus/ConsensusDuties.sol"),
+];
 
 /// "Transient storage can break composability": every reentrancy guard of OpenZeppelin triggers it;
 /// forge ignores it too.

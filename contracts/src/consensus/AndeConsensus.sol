@@ -20,7 +20,8 @@ contract AndeConsensus is AndeConsensusBase {
             ConfigLib.Floors({minEvidenceWindow: 1 hours, unbondingMargin: 1 hours}),
             new AndeToken(msg.sender, INITIAL_SUPPLY),
             new EcdsaQuorumVerifier(),
-            msg.sender
+            msg.sender,
+            false
         )
     {}
 

@@ -7,6 +7,7 @@ pragma solidity ^0.8.28;
 error Unauthorized(address caller);
 error NotAllowed(address owner);
 error PausedFor(uint8 mask, uint64 until);
+error TooEarly(uint256 earliest);
 
 // Life cycle
 error NotLaunched();
@@ -34,6 +35,8 @@ error EpochNotFrozen(uint64 epoch);
 error EpochAlreadyFrozen(uint64 epoch);
 error EpochNotOpen(uint64 epoch);
 error EpochBoundary(uint64 startHeight, uint64 endHeight);
+error EpochNotClosed(uint64 epoch);
+error AlreadySettled(uint64 epoch);
 error WrongEra(uint32 have, uint32 got);
 
 // Batches and terms

@@ -35,6 +35,7 @@ import {
     QuorumContext,
     QueueState
 } from "./AndeTypes.sol";
+import {ConsensusDuties} from "./ConsensusDuties.sol";
 
 /// @title AndeSequencerCoordinator
 /// @notice The chain of certified batches. What counts is the quorum certificate, never the sender.
@@ -44,6 +45,7 @@ contract AndeSequencerCoordinator is IAndeSequencerCoordinator {
     uint64 private immutable L2_CHAIN_ID;
     uint64 private immutable ROTATION_INTERVAL;
     uint64 private immutable EPOCH_LENGTH;
+    address private immutable DUTIES;
 
     BatchTip private _tip;
     QueueState private _queue;
@@ -61,6 +63,8 @@ contract AndeSequencerCoordinator is IAndeSequencerCoordinator {
         ROTATION_INTERVAL = config.rotationInterval;
         EPOCH_LENGTH = uint64(config.rotationInterval) * config.windowsPerEpoch;
         _batchHashes[0] = CONSENSUS.genesisBatchHash();
+        // The consensus contract has no room for all of its code; its owner accepts this part with setCoordinator.
+        if (CONSENSUS.duties() == address(0)) DUTIES = address(new ConsensusDuties());
     }
 
     /// @inheritdoc IAndeSequencerCoordinator
@@ -182,6 +186,11 @@ contract AndeSequencerCoordinator is IAndeSequencerCoordinator {
     /// @inheritdoc IAndeSequencerCoordinator
     function consensus() external view returns (address) {
         return address(CONSENSUS);
+    }
+
+    /// @inheritdoc IAndeSequencerCoordinator
+    function duties() external view returns (address) {
+        return DUTIES;
     }
 
     /// @inheritdoc IAndeSequencerCoordinator

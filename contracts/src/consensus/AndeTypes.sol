@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-// Data types of the settlement contracts. All of the design is laid out here, including the fields
-// that only exits, slashing and forced inclusion will write.
+// Data types of the settlement contracts.
 //
 // Units: stake in token wei; weight in whole tokens; heights in L2 blocks; times in seconds.
 
@@ -76,23 +75,32 @@ struct Validator {
     address signer;
     uint16 activeIndexPlus1;
     ValidatorStatus status;
+    /// Downtime offences in a row, each within the strike memory of the one before.
     uint8 downtimeStrikes;
+    /// Epoch from which the validator may leave jail.
     uint48 jailedUntil;
     // slot 2
     bytes32 p2pPeerId;
     // slot 3
-    uint64 joinEpoch;
-    uint64 lastDutyEpoch;
-    uint64 slashEpoch;
-    uint64 nextEndpointEpoch;
+    /// First epoch whose set can contain the validator.
+    uint32 joinEpoch;
+    /// Last frozen epoch when the validator left the candidates.
+    uint32 lastDutyEpoch;
+    /// Epoch of the equivocation.
+    uint32 slashEpoch;
+    uint32 nextEndpointEpoch;
+    /// Era in which the last duty epoch was frozen, and era of the equivocation.
+    uint24 dutyEra;
+    uint24 slashEra;
+    /// Seconds, fixed when the validator leaves.
+    uint32 unbondingDelay;
+    uint48 lastStrikeAt;
     // slot 4
     address pendingOwner;
-    uint96 stakeAtSlash;
-    // slot 5
-    address pendingSigner;
     uint32 evictedBy;
-    uint64 pendingSignerFrom;
-    // slot 6
+    /// First epoch that the present signer can be in.
+    uint32 signerFrom;
+    // slot 5
     string rpcEndpoint;
 }
 
@@ -110,7 +118,7 @@ struct ValidatorView {
     uint64 joinEpoch;
     uint64 lastDutyEpoch;
     uint64 jailedUntil;
-    /// Time from which the stake can be claimed; 0 while the validator is not leaving.
+    /// Time from which the stake can be claimed; 0 while it is not known.
     uint256 unlockTime;
 }
 
@@ -150,16 +158,32 @@ struct EpochSet {
 
 /// @notice What is learned about an epoch after it was opened: one slot.
 struct EpochRecord {
+    /// Time of the first batch of the next epoch.
     uint64 closedAt;
-    uint64 voidedBy;
+    /// Era whose start made the set of this epoch void; 0 when none did.
+    uint32 voidedBy;
     uint32 skippedWindows;
+    /// Weight of the members that were slashed for equivocation in this epoch.
+    uint48 slashedWeight;
+    /// True when downtime was judged.
+    bool settled;
+}
+
+/// @notice Set of an epoch that a halt made void, for evidence and unbonding.
+struct VoidedSet {
+    EpochSet set;
+    /// Time of the halt.
+    uint64 closedAt;
+    /// Era that voided the set before this one; 0 when there was none. The set served eras from here on.
+    uint32 since;
 }
 
 /// @notice What every batch reads: one slot. Epochs need no more than 32 bits, eras no more than 24.
 struct LiveState {
     address coordinator;
     uint24 era;
-    bool launched;
+    /// Bit 0: launched. Above it the mask of what the guardian paused, which may have expired.
+    uint8 flags;
     /// Number of epochs in which a batch was accepted.
     uint32 epochsOpened;
     uint32 lastFrozenEpoch;
@@ -176,12 +200,16 @@ struct RegistryState {
     bool autoLaunch;
     /// Sum of all stakes, token wei.
     uint128 bonded;
+    /// True when changed parameters wait for the next frozen epoch.
+    bool configPending;
+    /// Number of relaunches; part of set ids.
+    uint8 generation;
 }
 
 /// @notice The parameters that registrations and freezes read: one slot. The whole configuration is stored as code.
 struct HotConfig {
-    uint32 rotationInterval;
-    uint32 windowsPerEpoch;
+    uint24 rotationInterval;
+    uint16 windowsPerEpoch;
     ScheduleMode mode;
     uint16 minValidators;
     uint16 maxValidators;
@@ -189,6 +217,9 @@ struct HotConfig {
     uint16 maxWeightBps;
     uint16 quorumNum;
     uint16 quorumDen;
+    /// The evidence window, rounded up.
+    uint24 evidenceMinutes;
+    uint8 correlationFactor;
 }
 
 /// @notice Rules that are frozen together with a set.
@@ -198,6 +229,8 @@ struct SetRules {
     uint16 quorumDen;
     ScheduleMode mode;
     uint32 windowsPerEpoch;
+    uint24 evidenceMinutes;
+    uint8 correlationFactor;
 }
 
 /// @notice Ids behind an address. `signerOf` is written once and never changes.

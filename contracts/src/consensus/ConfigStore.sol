@@ -16,20 +16,35 @@ abstract contract ConfigStore is ConsensusStorage {
     {
         ConfigLib.check(c, floors);
         _configPtr = CodeStoreLib.write(abi.encode(c));
+        _storeHot(c);
+        registry.permissioned = c.permissioned;
+        registry.autoLaunch = c.autoLaunch;
+        _storeRegistry(registry);
+        emit Configured(c);
+    }
+
+    /// @dev Parameters that are stored as code.
+    function _loadConfig(address ptr) internal view returns (ConsensusConfig memory c) {
+        uint256[] memory words = CodeStoreLib.words(ptr, ConfigLib.WORDS);
+        // The words are the ABI encoding of the (static) struct and so its memory.
+        assembly ("memory-safe") {
+            c := add(words, 0x20)
+        }
+    }
+
+    function _storeHot(ConsensusConfig memory c) internal {
         _hot = HotConfig({
-            rotationInterval: c.rotationInterval,
-            windowsPerEpoch: c.windowsPerEpoch,
+            rotationInterval: uint24(c.rotationInterval),
+            windowsPerEpoch: uint16(c.windowsPerEpoch),
             mode: c.mode,
             minValidators: c.minValidators,
             maxValidators: c.maxValidators,
             minStake: c.minStake,
             maxWeightBps: c.maxWeightBps,
             quorumNum: c.quorumNum,
-            quorumDen: c.quorumDen
+            quorumDen: c.quorumDen,
+            evidenceMinutes: uint24((uint256(c.evidenceWindow) + 59) / 60),
+            correlationFactor: uint8(c.correlationFactor)
         });
-        registry.permissioned = c.permissioned;
-        registry.autoLaunch = c.autoLaunch;
-        _storeRegistry(registry);
-        emit Configured(c);
     }
 }

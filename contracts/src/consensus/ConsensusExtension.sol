@@ -11,15 +11,16 @@ import {CodeStoreLib} from "../libraries/CodeStoreLib.sol";
 import {ConfigLib} from "../libraries/ConfigLib.sol";
 import {AlreadyLaunched, CoordinatorMismatch, ParamOutOfBounds} from "./AndeErrors.sol";
 import {ConsensusConfig, RegistryState} from "./AndeTypes.sol";
-import {ConfigStore} from "./ConfigStore.sol";
 import {ConsensusStorage} from "./ConsensusStorage.sol";
 import {ConsensusViews} from "./ConsensusViews.sol";
+import {Governance} from "./Governance.sol";
 
 /// @title ConsensusExtension
 /// @notice Administration and reads of the consensus contract.
 /// @dev Runs by delegatecall on the storage of the consensus contract that created it; alone it has no state and no
-///      effect. The owner can never touch stake, a frozen set, an accepted batch or the choice of a proposer.
-contract ConsensusExtension is ConsensusViews, ConfigStore {
+///      effect. What it does not know it passes on to the duties. The owner can never touch stake, a frozen set, an
+///      accepted batch or the choice of a proposer.
+contract ConsensusExtension is ConsensusViews, Governance {
     uint256 private immutable MIN_EVIDENCE_WINDOW;
     uint256 private immutable UNBONDING_MARGIN;
 
@@ -27,6 +28,21 @@ contract ConsensusExtension is ConsensusViews, ConfigStore {
     constructor(ConfigLib.Floors memory floors) ConsensusStorage(msg.sender) {
         MIN_EVIDENCE_WINDOW = floors.minEvidenceWindow;
         UNBONDING_MARGIN = floors.unbondingMargin;
+    }
+
+    /// @dev Everything else is answered by the duties; unknown functions revert there.
+    fallback() external {
+        address duties_ = _duties;
+        // A call of no code would succeed.
+        require(duties_ != address(0), CoordinatorMismatch(address(0)));
+        assembly ("memory-safe") {
+            let buffer := mload(0x40)
+            calldatacopy(buffer, 0, calldatasize())
+            let ok := delegatecall(gas(), duties_, buffer, calldatasize(), 0, 0)
+            returndatacopy(buffer, 0, returndatasize())
+            if iszero(ok) { revert(buffer, returndatasize()) }
+            return(buffer, returndatasize())
+        }
     }
 
     modifier beforeLaunch() {
@@ -50,17 +66,23 @@ contract ConsensusExtension is ConsensusViews, ConfigStore {
             bool room = next.maxValidators >= candidates;
             require(room, ParamOutOfBounds("maxValidators", candidates, ConfigLib.MAX_SET));
         }
-        _setConfig(_loadRegistry(), next, ConfigLib.Floors(MIN_EVIDENCE_WINDOW, UNBONDING_MARGIN));
+        _setConfig(_loadRegistry(), next, _floors());
     }
 
     /// @inheritdoc IAndeConsensusExtension
     function setCoordinator(address coordinator_) external onlyOwner {
-        require(_live.coordinator == address(0) || !_live.launched, AlreadyLaunched());
+        require(_live.coordinator == address(0) || !_wasLaunched(), AlreadyLaunched());
         IAndeSequencerCoordinator candidate = IAndeSequencerCoordinator(coordinator_);
         bool matches = coordinator_.code.length != 0 && candidate.consensus() == address(this)
             && candidate.batchHash(0) == _genesisBatchHash() && candidate.rotationInterval() == _hot.rotationInterval
             && candidate.epochLength() == _epochLength();
         require(matches, CoordinatorMismatch(coordinator_));
+        if (_duties == address(0)) {
+            address duties_ = candidate.duties();
+            require(duties_.code.length != 0, CoordinatorMismatch(coordinator_));
+            _duties = duties_;
+            emit DutiesSet(duties_);
+        }
         _live.coordinator = coordinator_;
         emit CoordinatorSet(coordinator_);
     }
@@ -113,6 +135,10 @@ contract ConsensusExtension is ConsensusViews, ConfigStore {
     }
 
     function _requireNotLaunched() private view {
-        require(!_live.launched, AlreadyLaunched());
+        require(!_wasLaunched(), AlreadyLaunched());
+    }
+
+    function _floors() internal view override returns (ConfigLib.Floors memory) {
+        return ConfigLib.Floors(MIN_EVIDENCE_WINDOW, UNBONDING_MARGIN);
     }
 }

@@ -9,7 +9,7 @@ import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/Reentrancy
 import {IAndeConsensusEvents} from "../interfaces/IAndeConsensusEvents.sol";
 import {IQuorumVerifier} from "../interfaces/IQuorumVerifier.sol";
 import {TypedDataLib} from "../libraries/TypedDataLib.sol";
-import {EpochNotFrozen, NotLaunched, UnknownValidator} from "./AndeErrors.sol";
+import {EpochNotFrozen, NotLaunched, Unauthorized, UnknownValidator} from "./AndeErrors.sol";
 import {
     EpochRecord,
     EpochSet,
@@ -18,14 +18,14 @@ import {
     RegistryState,
     Roles,
     Validator,
-    ValidatorStatus
+    ValidatorStatus,
+    VoidedSet
 } from "./AndeTypes.sol";
 
 /// @title ConsensusStorage
-/// @notice Storage of the consensus contract for the whole design, shared by the contract and its extension.
-/// @dev Core and extension run on the same storage, so all state variables are declared here and nowhere else, and
-///      nothing here may depend on an immutable. The contracts are not upgradeable; variables marked "reserved" belong to exits, slashing and governance and
-///      are laid out so that adding those parts does not change the cost model of this one.
+/// @notice Storage of the consensus contract, shared by the contract, its extension and its duties.
+/// @dev All three run on the same storage, so all state variables are declared here and nowhere else, and nothing here
+///      may depend on an immutable. The contracts are not upgradeable.
 abstract contract ConsensusStorage is IAndeConsensusEvents, Ownable2Step, ReentrancyGuardTransient {
     /// @dev One token; weights are counted in it.
     uint256 internal constant WEIGHT_UNIT = 1e18;
@@ -33,6 +33,16 @@ abstract contract ConsensusStorage is IAndeConsensusEvents, Ownable2Step, Reentr
     uint256 internal constant AUTO_FREEZE_MAX = 16;
     /// @dev An epoch's set is frozen this many epochs ahead.
     uint64 internal constant FREEZE_LOOKAHEAD = 2;
+
+    /// @dev LiveState.flags: the lowest bit, and where the guardian's mask starts.
+    uint8 internal constant LAUNCHED = 1;
+    uint8 internal constant PAUSE_SHIFT = 1;
+    /// @dev What the guardian can pause.
+    uint8 internal constant PAUSE_REGISTER = 1;
+    uint8 internal constant PAUSE_SUBMIT = 2;
+
+    /// @dev Last duty epoch of a validator that left before the launch.
+    uint32 internal constant NO_DUTY = type(uint32).max;
 
     LiveState internal _live;
     RegistryState private _registry;
@@ -53,20 +63,26 @@ abstract contract ConsensusStorage is IAndeConsensusEvents, Ownable2Step, Reentr
     IERC20 internal _token;
     IQuorumVerifier internal _verifier;
 
-    /// @dev Reserved: slashed stake not yet sent to the sink.
-    uint128 internal _sinkOwed;
-    /// @dev Reserved: coordinator replacement with delay.
+    /// @dev Code of exits, slashing, downtime and halts; set once, with the first coordinator.
+    address internal _duties;
+    /// @dev Slashed stake that was not yet sent to the sink. Shares the slot of _duties, which every slash reads.
+    uint96 internal _sinkOwed;
     address internal _pendingCoordinator;
+    /// @dev Earliest time of the replacement.
     uint64 internal _coordinatorReadyAt;
-    /// @dev Reserved: guardian pause.
+    /// @dev Last epoch that was frozen when the coordinator was proposed, and the era then.
+    uint32 internal _coordinatorEpoch;
+    uint24 internal _coordinatorEra;
     address internal _guardian;
-    uint8 internal _pausedMask;
+    /// @dev End of the pause, or the time it was lifted.
     uint64 internal _pausedUntil;
-    /// @dev Reserved: parameter changes that wait for the next frozen epoch.
+    /// @dev Parameters that wait for the next frozen epoch.
     address internal _pendingConfigPtr;
-    uint64 internal _pendingConfigFrom;
-    /// @dev Reserved: weight slashed for equivocation per epoch.
-    mapping(uint64 epoch => uint256) internal _slashedWeight;
+    /// @dev Time of the launch or the last relaunch.
+    uint64 internal _launchedAt;
+    /// @dev First epoch since the launch or the last relaunch.
+    uint32 internal _firstEpoch;
+    mapping(uint64 epoch => mapping(uint32 voidedBy => VoidedSet)) internal _voidedSets;
 
     constructor(address owner_) Ownable(owner_) {}
 
@@ -75,8 +91,23 @@ abstract contract ConsensusStorage is IAndeConsensusEvents, Ownable2Step, Reentr
         _;
     }
 
+    modifier whenLaunchedOnce() {
+        require(_wasLaunched(), NotLaunched());
+        _;
+    }
+
     function _requireLaunched() internal view {
-        require(_live.launched, NotLaunched());
+        require(_isLaunched(), NotLaunched());
+    }
+
+    /// @dev False before the launch and from a halt to the relaunch.
+    function _isLaunched() internal view returns (bool) {
+        return _live.flags & LAUNCHED != 0;
+    }
+
+    /// @dev True for ever after the launch, which freezes two epochs.
+    function _wasLaunched() internal view returns (bool) {
+        return _live.lastFrozenEpoch != 0;
     }
 
     /// @dev Computed each time: right after a fork of the settlement chain, and the same from core and extension.
@@ -121,7 +152,7 @@ abstract contract ConsensusStorage is IAndeConsensusEvents, Ownable2Step, Reentr
         }
         live.coordinator = address(uint160(word));
         live.era = uint24(word >> 160);
-        live.launched = uint8(word >> 184) != 0;
+        live.flags = uint8(word >> 184);
         live.epochsOpened = uint32(word >> 192);
         live.lastFrozenEpoch = uint32(word >> 224);
     }
@@ -129,6 +160,11 @@ abstract contract ConsensusStorage is IAndeConsensusEvents, Ownable2Step, Reentr
     function _knownValidator(uint32 id) internal view returns (Validator storage validator) {
         validator = _validators[id];
         require(validator.status != ValidatorStatus.None, UnknownValidator(id));
+    }
+
+    function _ownedValidator(uint32 id) internal view returns (Validator storage validator) {
+        validator = _knownValidator(id);
+        require(validator.owner == msg.sender, Unauthorized(msg.sender));
     }
 
     /// @dev Whole tokens of a stake, saturating.
@@ -143,6 +179,39 @@ abstract contract ConsensusStorage is IAndeConsensusEvents, Ownable2Step, Reentr
 
     function _currentEpoch() internal view returns (uint64) {
         uint64 opened = _live.epochsOpened;
-        return opened == 0 ? 0 : opened - 1;
+        uint64 last = opened == 0 ? 0 : opened - 1;
+        uint64 first = _firstEpoch;
+        return last < first ? first : last;
+    }
+
+    /// @dev Set that serves `epoch` for messages of `era`, and when its duty ended (0: not yet).
+    function _setOf(uint64 epoch, uint32 era) internal view returns (EpochSet memory set, uint256 closedAt) {
+        EpochRecord storage record = _epochRecords[epoch];
+        uint32 voidedBy = record.voidedBy;
+        if (era >= voidedBy) return (_epochSet(epoch), record.closedAt);
+        VoidedSet memory voided = _voidedSet(epoch, era, voidedBy);
+        return (voided.set, voided.closedAt);
+    }
+
+    /// @dev As long as the number of halts that met this epoch.
+    function _voidedSet(uint64 epoch, uint32 era, uint32 voidedBy) private view returns (VoidedSet memory voided) {
+        voided = _voidedSets[epoch][voidedBy];
+        while (era < voided.since) voided = _voidedSets[epoch][voided.since];
+    }
+
+    /// @dev When a duty that ends with `epoch`, as it was frozen in `era`, is over; 0 when it is not.
+    function _dutyEnd(uint32 epoch, uint32 era) internal view returns (uint256) {
+        if (epoch == NO_DUTY) return 1;
+        EpochRecord storage record = _epochRecords[epoch];
+        uint32 voidedBy = record.voidedBy;
+        return era >= voidedBy ? record.closedAt : _voidedSet(epoch, era, voidedBy).closedAt;
+    }
+
+    /// @dev Time from which the stake of a leaving validator can be claimed; 0 when it is not known.
+    function _unlockTime(Validator storage validator) internal view returns (uint256) {
+        ValidatorStatus status = validator.status;
+        if (status != ValidatorStatus.Exiting && status != ValidatorStatus.Tombstoned) return 0;
+        uint256 end = _dutyEnd(validator.lastDutyEpoch, validator.dutyEra);
+        return end == 0 ? 0 : end + validator.unbondingDelay;
     }
 }

@@ -58,9 +58,17 @@ abstract contract ConsensusViews is ScheduleReader, IAndeConsensusExtension {
 
     /// @inheritdoc IAndeConsensusExtension
     function setInfo(uint32 setId) external view returns (SetInfo memory info) {
-        if (setId == 0) return info;
-        if (_epochSets[setId - 1].setId != setId) return info;
-        EpochSet memory set = _epochSet(setId - 1);
+        // 1 + first epoch, below the number of relaunches.
+        uint64 first = uint24(setId);
+        if (first == 0) return info;
+        --first;
+        EpochSet memory set = _epochSets[first];
+        uint32 voidedBy = _epochRecords[first].voidedBy;
+        while (set.setId != setId) {
+            if (voidedBy == 0) return info;
+            set = _voidedSets[first][voidedBy].set;
+            voidedBy = _voidedSets[first][voidedBy].since;
+        }
         return SetInfo({ptr: set.ptr, size: set.size, totalWeight: set.totalWeight});
     }
 
@@ -168,7 +176,7 @@ abstract contract ConsensusViews is ScheduleReader, IAndeConsensusExtension {
 
     /// @inheritdoc IAndeConsensusExtension
     function launched() external view returns (bool) {
-        return _live.launched;
+        return _isLaunched();
     }
 
     /// @inheritdoc IAndeConsensusExtension
@@ -211,6 +219,11 @@ abstract contract ConsensusViews is ScheduleReader, IAndeConsensusExtension {
     /// @inheritdoc IAndeConsensusExtension
     function coordinator() external view returns (address) {
         return _live.coordinator;
+    }
+
+    /// @inheritdoc IAndeConsensusExtension
+    function duties() external view returns (address) {
+        return _duties;
     }
 
     /// @inheritdoc IAndeConsensusExtension
@@ -268,7 +281,7 @@ abstract contract ConsensusViews is ScheduleReader, IAndeConsensusExtension {
 
     /// @inheritdoc IAndeConsensusExtension
     function totalVotingPower() external view returns (uint256 total) {
-        if (_live.launched) return _epochSet(currentEpoch()).totalWeight;
+        if (_isLaunched()) return _epochSet(currentEpoch()).totalWeight;
         uint256[] memory words = _candidates();
         for (uint256 i = 0; i < words.length; ++i) {
             total += ValidatorSetLib.weightOf(words[i]);
@@ -277,14 +290,14 @@ abstract contract ConsensusViews is ScheduleReader, IAndeConsensusExtension {
 
     /// @inheritdoc IAndeConsensusExtension
     function getActiveValidatorsCount() external view returns (uint256) {
-        return _live.launched ? _epochSet(currentEpoch()).size : _active.length;
+        return _isLaunched() ? _epochSet(currentEpoch()).size : _active.length;
     }
 
     // ---------------------------------------------------------------------------------------------
 
     /// @dev Words of the current epoch's set, or of the candidates before launch.
     function _activeWords() private view returns (uint256[] memory) {
-        if (!_live.launched) return _candidates();
+        if (!_isLaunched()) return _candidates();
         EpochSet memory set = _epochSet(currentEpoch());
         return ValidatorSetLib.load(set.ptr, set.size);
     }
@@ -323,5 +336,6 @@ abstract contract ConsensusViews is ScheduleReader, IAndeConsensusExtension {
         v.joinEpoch = validator.joinEpoch;
         v.lastDutyEpoch = validator.lastDutyEpoch;
         v.jailedUntil = validator.jailedUntil;
+        v.unlockTime = _unlockTime(validator);
     }
 }

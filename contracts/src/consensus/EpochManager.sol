@@ -10,18 +10,19 @@ import {
     AlreadyLaunched,
     EpochAlreadyFrozen,
     EpochNotOpen,
-    InsufficientStake,
     NotLaunched,
     ParamOutOfBounds,
+    PausedFor,
     Unauthorized
 } from "./AndeErrors.sol";
-import {EpochSet, LiveState, QuorumContext, RegistryState, SetRules} from "./AndeTypes.sol";
+import {EpochSet, LiveState, QuorumContext} from "./AndeTypes.sol";
 import {ScheduleReader} from "./ScheduleReader.sol";
+import {SetFreezer} from "./SetFreezer.sol";
 
 /// @title EpochManager
 /// @notice Launch, frozen sets, the seed chain, and what each accepted batch changes.
 /// @dev The set of epoch e + 2 is frozen once a batch of epoch e was accepted and never changes afterwards.
-abstract contract EpochManager is ScheduleReader, IAndeConsensusCore {
+abstract contract EpochManager is ScheduleReader, SetFreezer, IAndeConsensusCore {
     uint256 private immutable CACHED_CHAIN_ID = block.chainid;
     bytes32 private immutable CACHED_SEPARATOR = TypedDataLib.domainSeparator(address(this));
 
@@ -51,7 +52,11 @@ abstract contract EpochManager is ScheduleReader, IAndeConsensusCore {
         returns (QuorumContext memory context, uint32 leaderId, address leader)
     {
         LiveState memory live = _loadLive();
-        require(live.launched, NotLaunched());
+        if (live.flags != LAUNCHED) {
+            _requireNotPaused(live.flags);
+            // After the pause later batches need not look at it.
+            if (block.timestamp >= _pausedUntil) _live.flags = LAUNCHED;
+        }
         require(msg.sender == live.coordinator, Unauthorized(msg.sender));
         EpochSet memory set = _epochSet(epoch);
         (ScheduleLib.Schedule memory schedule, uint256 rules) = _schedule(epoch, set);
@@ -66,7 +71,22 @@ abstract contract EpochManager is ScheduleReader, IAndeConsensusCore {
     }
 
     /// @inheritdoc IAndeConsensusCore
-    function quorumContext(uint64 epoch) external view whenLaunched returns (QuorumContext memory context) {
+    function onEscape(uint64 epoch) external returns (uint32 newEra) {
+        LiveState memory live = _loadLive();
+        require(msg.sender == live.coordinator, Unauthorized(msg.sender));
+        newEra = live.era + 1;
+        _live.era = uint24(newEra);
+        emit EraChanged(newEra);
+        if (live.flags & LAUNCHED != 0) {
+            _epochSet(epoch);
+            _openEpoch(live, epoch);
+        }
+    }
+
+    /// @inheritdoc IAndeConsensusCore
+    function quorumContext(uint64 epoch) external view returns (QuorumContext memory context) {
+        uint8 flags = _live.flags;
+        if (flags != LAUNCHED) _requireNotPaused(flags);
         EpochSet memory set = _epochSet(epoch);
         _fillContext(context, _live.era, set, ValidatorSetLib.loadRules(set.ptr, set.size));
     }
@@ -74,6 +94,13 @@ abstract contract EpochManager is ScheduleReader, IAndeConsensusCore {
     /// @inheritdoc IAndeConsensusCore
     function domainSeparator() external view returns (bytes32) {
         return _domainSeparator();
+    }
+
+    /// @dev Reverts unless launched and batches are not paused.
+    function _requireNotPaused(uint8 flags) private view {
+        require(flags & LAUNCHED != 0, NotLaunched());
+        bool paused = (flags >> PAUSE_SHIFT) & PAUSE_SUBMIT != 0 && block.timestamp < _pausedUntil;
+        require(!paused, PausedFor(PAUSE_SUBMIT, _pausedUntil));
     }
 
     /// @dev Only in this contract's own code: the extension has another address. A fork of the settlement chain
@@ -84,53 +111,12 @@ abstract contract EpochManager is ScheduleReader, IAndeConsensusCore {
 
     /// @dev Freezes the first two epochs from the candidates.
     function _launch() internal {
-        require(!_live.launched, AlreadyLaunched());
-        _live.launched = true;
+        require(!_wasLaunched(), AlreadyLaunched());
+        _live.flags |= LAUNCHED;
+        _launchedAt = uint64(block.timestamp);
         uint32 setId = _freeze(0);
         _freeze(1);
         emit Launched(_live.era, 0, setId);
-    }
-
-    /// @dev Freezes `epoch`, the one after the last frozen epoch; an unchanged set keeps its id.
-    function _freeze(uint64 epoch) internal returns (uint32) {
-        RegistryState memory registry = _loadRegistry();
-        EpochSet memory set;
-        if (registry.setDirty) {
-            set = _storeSet(uint32(epoch + 1));
-            registry.setDirty = false;
-            _storeRegistry(registry);
-        } else {
-            set = _epochSet(epoch - 1);
-        }
-        bytes32 seed = keccak256(abi.encode(epoch == 0 ? bytes32(0) : _seeds[epoch - 1], epoch, set.setId));
-        _epochSets[epoch] = set;
-        _seeds[epoch] = seed;
-        _live.lastFrozenEpoch = uint32(epoch);
-        emit EpochFrozen(epoch, set.setId, set.size, set.totalWeight, seed);
-        return set.setId;
-    }
-
-    function _storeSet(uint32 setId) private returns (EpochSet memory set) {
-        uint256[] memory words = _candidates();
-        // No rule removes the last candidate; an empty set could never sign.
-        require(words.length != 0, InsufficientStake(0, 1));
-        ValidatorSetLib.sortById(words);
-        // The cap is pointless below four members: someone must have more than a third.
-        uint256 total = ValidatorSetLib.accumulate(words, words.length >= 4 ? _hot.maxWeightBps : 0);
-        SetRules memory rules = SetRules({
-            verifier: address(_verifier),
-            quorumNum: _hot.quorumNum,
-            quorumDen: _hot.quorumDen,
-            mode: _hot.mode,
-            windowsPerEpoch: _hot.windowsPerEpoch
-        });
-        set = EpochSet({
-            ptr: ValidatorSetLib.store(words, ValidatorSetLib.packRules(rules)),
-            setId: setId,
-            size: uint16(words.length),
-            totalWeight: uint48(total)
-        });
-        emit ValidatorSetStored(setId, set.ptr);
     }
 
     /// @dev The first batch of an epoch closes the one before; small sets are frozen on the way.
@@ -144,7 +130,11 @@ abstract contract EpochManager is ScheduleReader, IAndeConsensusCore {
             _live.epochsOpened = uint32(epoch + 1);
         }
         uint64 frozen = live.lastFrozenEpoch;
-        if (frozen < epoch + FREEZE_LOOKAHEAD && _active.length <= AUTO_FREEZE_MAX) _freeze(frozen + 1);
+        if (frozen < epoch + FREEZE_LOOKAHEAD) {
+            uint256 candidates = _active.length;
+            // Without candidates the chain ends with the last frozen epoch; its batches must still pass.
+            if (candidates != 0 && candidates <= AUTO_FREEZE_MAX) _freeze(frozen + 1);
+        }
     }
 
     function _fillContext(QuorumContext memory context, uint32 era_, EpochSet memory set, uint256 rules) private view {

@@ -11,20 +11,21 @@ import {TypedDataLib} from "../libraries/TypedDataLib.sol";
 import {ValidatorSetLib} from "../libraries/ValidatorSetLib.sol";
 import {
     AlreadyRegistered,
+    CoordinatorMismatch,
     Expired,
     InsufficientStake,
     InvalidEndpoint,
     InvalidSignerProof,
     NotAllowed,
     ParamOutOfBounds,
+    PausedFor,
     SetFull,
     SignerInUse,
     TooFrequent,
     TransferAmountMismatch,
-    Unauthorized,
     WrongStatus
 } from "./AndeErrors.sol";
-import {RegistryState, Roles, SignerKey, Validator, ValidatorStatus} from "./AndeTypes.sol";
+import {LiveState, RegistryState, Roles, SignerKey, Validator, ValidatorStatus} from "./AndeTypes.sol";
 import {EpochManager} from "./EpochManager.sol";
 
 /// @title ValidatorRegistry
@@ -34,11 +35,18 @@ import {EpochManager} from "./EpochManager.sol";
 abstract contract ValidatorRegistry is EpochManager {
     using SafeERC20 for IERC20;
 
+    /// @dev Production profile: no stake before the code that pays it out is bound (with the first coordinator).
+    bool private immutable NEEDS_COORDINATOR;
+
     struct Registration {
         address owner;
         address signer;
         bytes32 p2pPeerId;
         uint256 stake;
+    }
+
+    constructor(bool needsCoordinator) {
+        NEEDS_COORDINATOR = needsCoordinator;
     }
 
     /// @inheritdoc IAndeConsensusCore
@@ -86,7 +94,8 @@ abstract contract ValidatorRegistry is EpochManager {
     /// @inheritdoc IAndeConsensusCore
     function topUp(uint32 id, uint256 amount) external nonReentrant {
         Validator storage validator = _ownedValidator(id);
-        require(validator.status == ValidatorStatus.Active, WrongStatus(id, uint8(validator.status)));
+        bool stays = validator.status == ValidatorStatus.Active || validator.status == ValidatorStatus.Jailed;
+        require(stays, WrongStatus(id, uint8(validator.status)));
         require(amount != 0, InsufficientStake(0, 1));
         uint256 stake = validator.stake + amount;
         require(stake <= type(uint96).max, ParamOutOfBounds("stake", 1, type(uint96).max));
@@ -94,10 +103,10 @@ abstract contract ValidatorRegistry is EpochManager {
         validator.stake = uint96(stake);
         RegistryState memory registry = _loadRegistry();
         registry.bonded += uint128(amount);
-        uint256 slot = validator.activeIndexPlus1 - 1;
+        uint256 index = validator.activeIndexPlus1;
         uint256 word = ValidatorSetLib.pack(validator.signer, _weightOf(stake), id);
-        if (_active[slot] != word) {
-            _active[slot] = word;
+        if (index != 0 && _active[index - 1] != word) {
+            _active[index - 1] = word;
             registry.setDirty = true;
         }
         _storeRegistry(registry);
@@ -110,10 +119,10 @@ abstract contract ValidatorRegistry is EpochManager {
         Validator storage validator = _ownedValidator(id);
         require(validator.status != ValidatorStatus.Exited, WrongStatus(id, uint8(validator.status)));
         _checkEndpoint(p2pPeerId, rpcEndpoint);
-        if (_live.launched) {
+        if (_wasLaunched()) {
             uint64 epoch = _currentEpoch();
             require(validator.nextEndpointEpoch <= epoch, TooFrequent(validator.nextEndpointEpoch));
-            validator.nextEndpointEpoch = epoch + 1;
+            validator.nextEndpointEpoch = uint32(epoch + 1);
         }
         validator.p2pPeerId = p2pPeerId;
         validator.rpcEndpoint = rpcEndpoint;
@@ -121,6 +130,11 @@ abstract contract ValidatorRegistry is EpochManager {
     }
 
     function _register(Registration memory r, string calldata rpcEndpoint) private returns (uint32 id) {
+        LiveState memory live = _loadLive();
+        require(live.coordinator != address(0) || !NEEDS_COORDINATOR, CoordinatorMismatch(address(0)));
+        if ((live.flags >> PAUSE_SHIFT) & PAUSE_REGISTER != 0) {
+            require(block.timestamp >= _pausedUntil, PausedFor(PAUSE_REGISTER, _pausedUntil));
+        }
         RegistryState memory registry = _loadRegistry();
         require(!registry.permissioned || _allowed[r.owner], NotAllowed(r.owner));
         require(_roles[r.owner].ownerOf == 0, AlreadyRegistered(r.owner));
@@ -128,8 +142,7 @@ abstract contract ValidatorRegistry is EpochManager {
         _checkEndpoint(r.p2pPeerId, rpcEndpoint);
         require(r.stake >= _hot.minStake, InsufficientStake(r.stake, _hot.minStake));
         require(r.stake <= type(uint96).max, ParamOutOfBounds("stake", _hot.minStake, type(uint96).max));
-        uint256 candidates = _active.length;
-        if (candidates >= _hot.maxValidators) revert SetFull(_lowestStake());
+        if (_active.length >= _hot.maxValidators) _evict(r.stake, registry.nextId);
 
         id = registry.nextId++;
         registry.setDirty = true;
@@ -143,21 +156,30 @@ abstract contract ValidatorRegistry is EpochManager {
             _roles[r.owner].ownerOf = id;
             _roles[r.signer].signerOf = id;
         }
-        _active.push(ValidatorSetLib.pack(r.signer, _weightOf(r.stake), id));
         Validator storage validator = _validators[id];
         validator.owner = r.owner;
         validator.stake = uint96(r.stake);
         validator.signer = r.signer;
-        validator.activeIndexPlus1 = uint16(candidates + 1);
         validator.status = ValidatorStatus.Active;
+        _addCandidate(id, validator);
         validator.p2pPeerId = r.p2pPeerId;
-        bool launched_ = _live.launched;
-        if (launched_) validator.joinEpoch = uint64(_live.lastFrozenEpoch) + 1;
         validator.rpcEndpoint = rpcEndpoint;
 
         emit ValidatorRegistered(id, r.owner, r.signer, r.p2pPeerId, rpcEndpoint, r.stake);
         _pull(r.owner, r.stake);
-        if (!launched_ && registry.autoLaunch && candidates + 1 >= _hot.minValidators) _launch();
+        if (registry.autoLaunch && live.lastFrozenEpoch == 0 && _active.length >= _hot.minValidators) _launch();
+    }
+
+    /// @dev The newcomer takes the place of the lowest stake if it brings a tenth more; who is evicted leaves like
+    ///      anyone else, with unbonding.
+    function _evict(uint256 stake, uint32 by) private {
+        (uint32 id, uint256 lowest) = _lowestCandidate();
+        require(stake * 10 >= lowest * 11, SetFull(lowest));
+        Validator storage validator = _validators[id];
+        validator.evictedBy = by;
+        _leave(validator, ValidatorStatus.Exiting);
+        emit ValidatorEvicted(id, by);
+        emit ExitRequested(id, validator.lastDutyEpoch);
     }
 
     /// @dev Pulls exactly `amount`; tokens that take a fee on transfers are refused.
@@ -171,19 +193,5 @@ abstract contract ValidatorRegistry is EpochManager {
     function _checkEndpoint(bytes32 p2pPeerId, string calldata rpcEndpoint) private pure {
         require(p2pPeerId != bytes32(0), InvalidEndpoint());
         EndpointLib.check(rpcEndpoint);
-    }
-
-    function _ownedValidator(uint32 id) private view returns (Validator storage validator) {
-        validator = _knownValidator(id);
-        require(validator.owner == msg.sender, Unauthorized(msg.sender));
-    }
-
-    function _lowestStake() private view returns (uint256 lowest) {
-        lowest = type(uint256).max;
-        uint256 candidates = _active.length;
-        for (uint256 i = 0; i < candidates; ++i) {
-            uint256 stake = _validators[ValidatorSetLib.idOf(_active[i])].stake;
-            if (stake < lowest) lowest = stake;
-        }
     }
 }

@@ -3,9 +3,11 @@ pragma solidity >=0.8.28;
 
 import {IAndeConsensusCore} from "./IAndeConsensusCore.sol";
 import {IAndeConsensusExtension} from "./IAndeConsensusExtension.sol";
+import {IAndeExits} from "./IAndeExits.sol";
+import {IAndeGovernance} from "./IAndeGovernance.sol";
+import {IAndeSlashing} from "./IAndeSlashing.sol";
 
 /// @title IAndeConsensus
-/// @notice Custody of the stake, registry of validators, frozen validator sets and the proposer schedule.
-/// @dev The complete interface of a deployed AndeConsensus. Exits, slashing, jail, halt and guardian are declared in
-///      interfaces/planned and are not part of this version: stake bonded here cannot be withdrawn yet.
-interface IAndeConsensus is IAndeConsensusCore, IAndeConsensusExtension {}
+/// @notice Custody of the stake, registry of validators, frozen validator sets, the proposer schedule and penalties.
+/// @dev The complete interface of a deployed AndeConsensus.
+interface IAndeConsensus is IAndeConsensusCore, IAndeConsensusExtension, IAndeExits, IAndeSlashing, IAndeGovernance {}

@@ -14,8 +14,9 @@ interface IAndeConsensusCore is IAndeConsensusEvents {
     /// @param rpcEndpoint `http(s)://...`, at most 128 printable ASCII characters without quotes, brackets, backslash.
     /// @param stake Token wei; the contract must have an allowance for it.
     /// @return id Identity of the validator, from 1, never reused.
-    /// @custom:reverts NotAllowed, AlreadyRegistered, SignerInUse, InvalidEndpoint, InsufficientStake, SetFull,
-    ///                 TransferAmountMismatch
+    /// @dev When the set is full, a stake that is at least a tenth above the lowest one evicts it.
+    /// @custom:reverts PausedFor, NotAllowed, AlreadyRegistered, SignerInUse, InvalidEndpoint, InsufficientStake,
+    ///                 SetFull, TransferAmountMismatch; in the production profile CoordinatorMismatch before there is one
     function registerValidator(bytes32 p2pPeerId, string calldata rpcEndpoint, uint256 stake)
         external
         returns (uint32 id);
@@ -69,14 +70,22 @@ interface IAndeConsensusCore is IAndeConsensusEvents {
     /// @return context As quorumContext(epoch).
     /// @return leaderId Id of the proposer of `term`, or 0 when the term did not change.
     /// @return leader Its signer.
+    /// @custom:reverts NotLaunched, PausedFor, Unauthorized, EpochNotFrozen
     function onBatch(uint64 epoch, uint64 prevTerm, uint64 term, bytes calldata skips)
         external
         returns (QuorumContext memory context, uint32 leaderId, address leader);
 
+    /// @notice Called by the coordinator when it accepts an escape batch: starts a new era, so that certificates and
+    ///         votes about the orphaned blocks are dead, and opens `epoch`. Sets stay. Works in every pause and halt.
+    /// @param epoch Epoch of the escape batch; while the chain is launched its set must be frozen.
+    /// @return newEra The era from now on.
+    /// @custom:reverts Unauthorized, EpochNotFrozen
+    function onEscape(uint64 epoch) external returns (uint32 newEra);
+
     // Certificates --------------------------------------------------------------------------------
 
     /// @notice What is needed to judge a certificate signed by the set of `epoch`.
-    /// @custom:reverts NotLaunched, EpochNotFrozen
+    /// @custom:reverts NotLaunched, PausedFor, EpochNotFrozen
     function quorumContext(uint64 epoch) external view returns (QuorumContext memory);
 
     function domainSeparator() external view returns (bytes32);

@@ -24,7 +24,9 @@ interface IAndeConsensusExtension is IAndeConsensusEvents {
     ///      coordinator holds them as immutables.
     function configure(ConsensusConfig calldata config_) external;
 
-    /// @notice Sets the coordinator; possible before launch, and once after launch when none was set.
+    /// @notice Sets the coordinator; possible before launch, and once after launch when none was set. Later ones:
+    ///         proposeCoordinator.
+    /// @dev The first one also brings the code of exits, slashing and halts, for ever: see `duties`.
     /// @custom:reverts CoordinatorMismatch when it was built for another consensus contract or other parameters
     function setCoordinator(address coordinator_) external;
 
@@ -52,7 +54,8 @@ interface IAndeConsensusExtension is IAndeConsensusEvents {
     /// @notice Id of the set of `epoch`; 0 when the epoch is not frozen.
     function setIdOf(uint64 epoch) external view returns (uint32);
 
-    /// @notice Set by id. An id is 1 + the first epoch that uses the set, so ids grow but are not dense.
+    /// @notice Set by id, also one that a halt made void. The low 24 bits of an id are 1 + the first epoch that uses the
+    ///         set, the bits above count relaunches; so ids grow but are not dense.
     function setInfo(uint32 setId) external view returns (SetInfo memory);
 
     /// @custom:reverts UnknownValidator
@@ -86,7 +89,7 @@ interface IAndeConsensusExtension is IAndeConsensusEvents {
     function epochOf(uint64 height) external view returns (uint64);
     function windowOf(uint64 height) external view returns (uint64);
 
-    /// @notice Epoch of the last accepted batch; 0 before the first.
+    /// @notice Epoch of the last accepted batch; before the first one after launch or relaunch, the first epoch.
     function currentEpoch() external view returns (uint64);
 
     /// @notice Highest epoch whose set is frozen.
@@ -113,6 +116,9 @@ interface IAndeConsensusExtension is IAndeConsensusEvents {
     function config() external view returns (ConsensusConfig memory);
     function stakeToken() external view returns (address);
     function coordinator() external view returns (address);
+
+    /// @notice Contract with the code of exits, slashing, downtime and halts; zero before the first coordinator.
+    function duties() external view returns (address);
 
     /// @notice Verifier that the next stored set will use.
     function verifier() external view returns (address);

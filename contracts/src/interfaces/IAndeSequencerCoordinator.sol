@@ -114,6 +114,10 @@ interface IAndeSequencerCoordinator {
     function contentHash(BatchHeader calldata header) external pure returns (bytes32);
     function daHash(DaPointer calldata da) external pure returns (bytes32);
     function consensus() external view returns (address);
+
+    /// @notice Contract with the code of the consensus contract's duties, created by the constructor unless the consensus
+    ///         contract has it already; then zero.
+    function duties() external view returns (address);
     function l2ChainId() external view returns (uint64);
     function rotationInterval() external view returns (uint64);
     function epochLength() external view returns (uint64);

@@ -12,6 +12,14 @@ library ConfigLib {
     uint256 internal constant L2_CHAIN_ID_WORD = 0;
     uint256 internal constant L2_GENESIS_HASH_WORD = 1;
     uint256 internal constant PERMISSIONED_WORD = 12;
+    uint256 internal constant UNBONDING_WORD = 15;
+    uint256 internal constant HALT_TIMEOUT_WORD = 16;
+    uint256 internal constant JAIL_DURATION_WORD = 17;
+    uint256 internal constant BASE_SLASH_WORD = 18;
+    uint256 internal constant REPORTER_SHARE_WORD = 20;
+    uint256 internal constant DOWNTIME_SLASH_2_WORD = 21;
+    uint256 internal constant DOWNTIME_SLASH_3_WORD = 22;
+    uint256 internal constant SLASH_SINK_WORD = 23;
 
     uint256 internal constant BPS = 10_000;
     /// @dev Width of a certificate bitmap.
@@ -23,6 +31,7 @@ library ConfigLib {
     /// @dev One weight unit, so that no member has weight zero.
     uint256 internal constant MIN_STAKE = 1e18;
     uint256 internal constant MAX_DELAY = 365 days;
+    uint256 internal constant MAX_UNBONDING = 2 * MAX_DELAY;
 
     /// @notice Bounds that differ between deployment profiles.
     struct Floors {
@@ -48,7 +57,7 @@ library ConfigLib {
         _in("quorumDen", c.quorumDen, 1, BPS);
         _in("quorumNum", c.quorumNum, (uint256(c.quorumDen) + 1) / 2, uint256(c.quorumDen) - 1);
         _in("evidenceWindow", c.evidenceWindow, floors.minEvidenceWindow, MAX_DELAY);
-        _in("unbondingDelay", c.unbondingDelay, c.evidenceWindow + floors.unbondingMargin, 2 * MAX_DELAY);
+        _in("unbondingDelay", c.unbondingDelay, c.evidenceWindow + floors.unbondingMargin, MAX_UNBONDING);
         _in("haltTimeout", c.haltTimeout, 1 hours, MAX_DELAY);
         _in("jailDuration", c.jailDuration, 1, type(uint32).max);
         _in("baseSlashBps", c.baseSlashBps, 0, BPS);

@@ -35,6 +35,30 @@ library ScheduleLib {
         return (index0 + skip * stride(schedule.seed, window, n)) % n;
     }
 
+    /// @notice Windows of one epoch whose first proposer is member `index`, without walking through them.
+    function assignedWindows(Schedule memory schedule, uint256 index) internal pure returns (uint256) {
+        uint256 windows = schedule.windowsPerEpoch;
+        uint256[] memory members = schedule.members;
+        uint256 n = members.length;
+        if (schedule.mode != ScheduleMode.Weighted) {
+            uint256 first = _low128(keccak256(abi.encode(schedule.seed, uint256(0)))) % n;
+            // Turns are taken from `first` on; who comes early gets one more when they do not come out even.
+            uint256 position = (index + n - first) % n;
+            return windows / n + (position < windows % n ? 1 : 0);
+        }
+        // The points floor(p * total / windows) + off of p = 0 .. windows - 1 that fall on the member's share.
+        uint256 total = ValidatorSetLib.weightOf(members[n - 1]);
+        uint256 off = _low128(keccak256(abi.encode(schedule.seed, uint256(2)))) % total;
+        uint256 low = (index == 0 ? 0 : ValidatorSetLib.weightOf(members[index - 1])) + total - off;
+        uint256 high = uint256(ValidatorSetLib.weightOf(members[index])) + total - off;
+        return _pointsBelow(high, total, windows) - _pointsBelow(low, total, windows);
+    }
+
+    /// @dev Points floor(p * total / windows), p any natural number, that are below `x`.
+    function _pointsBelow(uint256 x, uint256 total, uint256 windows) private pure returns (uint256) {
+        return (x * windows + total - 1) / total;
+    }
+
     /// @notice Integer coprime to `windows` nearest to floor(windows * 89 / 144); the smaller one on a tie.
     function windowStep(uint256 windows) internal pure returns (uint256) {
         if (windows <= 2) return 1;

@@ -8,7 +8,8 @@ import {CodeStoreLib} from "./CodeStoreLib.sol";
 /// @notice Frozen validator sets, stored as the code of a contract that can never run.
 /// @dev Code: one STOP byte, then one word per member in ascending id order, then one word of rules.
 ///        member: signer (160 bits) | cumulative weight (64) | id (32)
-///        rules:  verifier (160 bits) | quorumNum (16) | quorumDen (16) | mode (8) | windowsPerEpoch (32) | zero (24)
+///        rules:  verifier (160 bits) | quorumNum (16) | quorumDen (16) | mode (8) | windowsPerEpoch (32)
+///                | evidence window in minutes, rounded up (20) | correlationFactor (4)
 ///      A candidate word has the same form with the member's own weight in place of the cumulative one.
 library ValidatorSetLib {
     /// @dev Bits of the weight in a word.
@@ -33,7 +34,7 @@ library ValidatorSetLib {
     function packRules(SetRules memory rules) internal pure returns (uint256) {
         return (uint256(uint160(rules.verifier)) << 96) | (uint256(rules.quorumNum) << 80)
             | (uint256(rules.quorumDen) << 64) | (uint256(uint8(rules.mode)) << 56)
-            | (uint256(rules.windowsPerEpoch) << 24);
+            | (uint256(rules.windowsPerEpoch) << 24) | (uint256(rules.evidenceMinutes) << 4) | rules.correlationFactor;
     }
 
     function verifierOf(uint256 rules) internal pure returns (address) {
@@ -50,6 +51,15 @@ library ValidatorSetLib {
 
     function windowsOf(uint256 rules) internal pure returns (uint256) {
         return uint32(rules >> 24);
+    }
+
+    /// @notice Seconds after the end of an epoch of the set in which evidence is accepted.
+    function evidenceWindowOf(uint256 rules) internal pure returns (uint256) {
+        return ((rules >> 4) & 0xfffff) * 60;
+    }
+
+    function correlationOf(uint256 rules) internal pure returns (uint256) {
+        return rules & 0xf;
     }
 
     /// @notice Sorts candidate words by id. Insertion sort: candidates are in order unless members left.

@@ -47,6 +47,7 @@ contract LibrariesFuzz is TestBase {
             uint256 share = windows * ValidatorSetLib.memberWeight(schedule.members, i);
             assertTrue(turns[i] >= share / total, "at least the floor");
             assertTrue(turns[i] <= (share + total - 1) / total, "at most the ceiling");
+            assertEq(ScheduleLib.assignedWindows(schedule, i), turns[i], "counted without walking");
         }
     }
 
@@ -60,6 +61,19 @@ contract LibrariesFuzz is TestBase {
             seen |= uint256(1) << ScheduleLib.indexAt(schedule, w, 0);
         }
         assertEq(seen, (uint256(1) << n) - 1, "everybody once");
+    }
+
+    function testFuzz_assignedWindows_roundRobin(bytes32 seed, uint256 n, uint256 windows) external pure {
+        n = bound(n, 1, 64);
+        windows = bound(windows, 1, 150);
+        ScheduleLib.Schedule memory schedule = _schedule(seed, ScheduleMode.RoundRobin, n, windows, 1000);
+        uint256[] memory turns = new uint256[](n);
+        for (uint256 w = 0; w < windows; ++w) {
+            ++turns[ScheduleLib.indexAt(schedule, w, 0)];
+        }
+        for (uint256 i = 0; i < n; ++i) {
+            assertEq(ScheduleLib.assignedWindows(schedule, i), turns[i], "counted without walking");
+        }
     }
 
     /// @notice E5: n skips visit every member once; E3: the index is always a member.

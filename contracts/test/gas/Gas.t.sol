@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-import {ConsensusFixture} from "../utils/ConsensusFixture.sol";
+import {DutiesFixture} from "../utils/DutiesFixture.sol";
 import {VM} from "../utils/Vm.sol";
 
 /// @title BlobCarrier
@@ -24,9 +24,10 @@ contract BlobCarrier {
 /// @dev Isolated: forge runs each call as a transaction of its own, so that intrinsic gas, calldata, cold accounts and
 ///      refunds are part of the figure. Snapshots: contracts/snapshots; a difference fails the test (see foundry.toml).
 /// forge-config: default.isolate = true
-contract GasTest is ConsensusFixture {
+contract GasTest is DutiesFixture {
     string internal constant GROUP = "transactions";
     uint256 internal constant REGISTER_BUDGET = 230_000;
+    uint256 internal constant SLASH_BUDGET = 155_000;
     /// @dev For each blob after the first.
     uint256 internal constant BLOB_BUDGET = 1000;
 
@@ -72,6 +73,34 @@ contract GasTest is ConsensusFixture {
     function test_gas_n64() external {
         _measureBatch(64, 300_000);
         _measureFreeze("freezeEpoch_n64", 740_000);
+    }
+
+    /// @dev The reporter is a holder of the token. In an epoch that is still open the record of the epoch is new.
+    function test_gas_duties() external {
+        setTime(clock);
+        launchWith(32);
+        token.mint(REPORTER, 1);
+        submitTo(10);
+        equivocate(0, 4, key(5));
+        _report("submitVoteEvidence_first", type(uint256).max);
+        equivocate(0, 8, key(9));
+        _report("submitVoteEvidence", SLASH_BUDGET);
+        requestExit(7);
+        _report("requestExit", type(uint256).max);
+        rotate(8, 100);
+        _report("rotateSigner", type(uint256).max);
+        consensus.freezeEpoch(2);
+        submitTo(599);
+        submitTo(600);
+        consensus.settleDowntime(0);
+        _report("settleDowntime_n32_nobody", type(uint256).max);
+        consensus.freezeEpoch(3);
+        finishEpoch();
+        consensus.freezeEpoch(4);
+        finishEpoch();
+        pass(2 days);
+        consensus.claimExit(7);
+        _report("claimExit", type(uint256).max);
     }
 
     /// @dev Second batch of an epoch; it opens a window.

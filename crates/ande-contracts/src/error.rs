@@ -14,6 +14,7 @@ mod sol_errors {
             error Unauthorized(address caller);
             error NotAllowed(address owner);
             error PausedFor(uint8 mask, uint64 until);
+            error TooEarly(uint256 earliest);
 
             error NotLaunched();
             error AlreadyLaunched();
@@ -38,6 +39,8 @@ mod sol_errors {
             error EpochAlreadyFrozen(uint64 epoch);
             error EpochNotOpen(uint64 epoch);
             error EpochBoundary(uint64 startHeight, uint64 endHeight);
+            error EpochNotClosed(uint64 epoch);
+            error AlreadySettled(uint64 epoch);
             error WrongEra(uint32 have, uint32 got);
 
             error BadVersion(uint8 got);
@@ -54,6 +57,8 @@ mod sol_errors {
             error BadBitmap(uint256 signers);
             error BadCertLength(uint256 length);
             error CodeStoreFailed();
+            error AddressEmptyCode(address target);
+            error FailedCall();
 
             error ForcedOverdue(uint64 index, uint64 deadline);
             error ForcedRange(uint64 head, uint64 tail, uint64 got);
@@ -135,6 +140,13 @@ impl core::fmt::Display for ContractError {
             Self::BadDa(e) => {
                 write!(f, "the data pointer of kind {} does not fit the data", e.kind)
             }
+            Self::PausedFor(e) => write!(f, "the guardian paused this until {}", e.until),
+            Self::TooEarly(e) => write!(f, "not before {}", e.earliest),
+            Self::NotUnlocked(e) => write!(f, "the stake is locked until {}", e.unlockTime),
+            Self::EvidenceExpired(e) => {
+                write!(f, "evidence about epoch {} is not accepted any more", e.epoch)
+            }
+            Self::AlreadyTombstoned(e) => write!(f, "validator {} was slashed already", e.id),
             Self::NotTopLevelCall(_) => {
                 f.write_str("calldata batches must be sent by an account without code")
             }
