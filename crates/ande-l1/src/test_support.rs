@@ -242,11 +242,8 @@ impl TestL1 {
     /// Registers a validator with a stake of 1000 tokens, from its own account.
     pub async fn register(&self, validator: &TestValidator) {
         let stake = U256::from(1_000u64) * U256::from(10u64).pow(U256::from(18u64));
-        let bank = self.bank();
         self.fund(validator.key.address()).await;
-        let token = AndeToken::new(self.token, bank);
-        let transfer = token.transfer(validator.key.address(), stake);
-        transfer.send().await.unwrap().get_receipt().await.unwrap();
+        self.give_tokens(validator.key.address(), 1_000).await;
         let own = self.provider(&validator.key);
         let token = AndeToken::new(self.token, own.clone());
         let approve = token.approve(self.consensus, stake);
@@ -255,6 +252,14 @@ impl TestL1 {
         let register =
             consensus.registerValidator(validator.node.id().0, validator.endpoint.clone(), stake);
         register.send().await.unwrap().get_receipt().await.unwrap();
+    }
+
+    /// Gives an account whole stake tokens.
+    pub async fn give_tokens(&self, account: Address, tokens: u64) {
+        let amount = U256::from(tokens) * U256::from(10u64).pow(U256::from(18u64));
+        let token = AndeToken::new(self.token, self.bank());
+        let transfer = token.transfer(account, amount);
+        transfer.send().await.unwrap().get_receipt().await.unwrap();
     }
 
     /// Gives an account 100 ether.

@@ -1,0 +1,116 @@
+//! Commands and exit codes.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use eyre::Result;
+
+use crate::{
+    deployment::Place,
+    keys::KeysCommand,
+    output::Output,
+    schedule::{BatchesArgs, ScheduleArgs},
+    validator::ValidatorCommand,
+};
+
+/// Validators, keys, schedule and batches of an ANDE chain.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ande",
+    version,
+    about,
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong command line.\n\n\
+                  Examples:\n  \
+                  ande keys new --dir keys\n  \
+                  ande validator list --config node.toml\n  \
+                  ande validator register --config node.toml --endpoint https://node.example:8545 --stake 1000 --dry-run\n  \
+                  ande schedule --l1-rpc http://127.0.0.1:18545 --consensus 0x5FbD... --from 100"
+)]
+struct Cli {
+    /// Answer with one JSON document
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make and inspect keys
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Register and look after a validator
+    Validator {
+        #[command(flatten)]
+        place: Place,
+        #[command(subcommand)]
+        command: ValidatorCommand,
+    },
+    /// Who proposes which heights
+    Schedule {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        args: ScheduleArgs,
+    },
+    /// Batches that the settlement chain accepted
+    Batches {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        args: BatchesArgs,
+    },
+    /// Print the completions of a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Parses the command line, does it, and gives the exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Two TLS libraries are linked; without a choice the first connection would panic.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<()> {
+    let output = Output { json: cli.json };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Keys(command) => command.run(output),
+            Command::Validator { place, command } => command.run(&place, output).await,
+            Command::Schedule { place, args } => args.run(&place, output).await,
+            Command::Batches { place, args } => args.run(&place, output).await,
+            Command::Completions { shell } => {
+                let mut text = Vec::new();
+                clap_complete::generate(shell, &mut Cli::command(), "ande", &mut text);
+                output.text(&String::from_utf8_lossy(&text))
+            }
+        }
+    })
+}
+
+#[allow(clippy::print_stderr, reason = "errors belong on standard error")]
+fn report(error: &eyre::Report) {
+    eprintln!("ande: {error:#}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

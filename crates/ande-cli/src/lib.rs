@@ -1,0 +1,15 @@
+//! `ande`: what operators and validators do from a shell.
+//!
+//! Answers go to standard output, as text or with `--json` as one JSON document; what happens
+//! meanwhile and errors go to standard error.
+
+mod amount;
+mod cli;
+mod deployment;
+mod keys;
+mod output;
+mod schedule;
+mod send;
+mod validator;
+
+pub use cli::main;

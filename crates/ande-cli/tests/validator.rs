@@ -1,0 +1,138 @@
+//! The tool against the real contracts on anvil.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{path::Path, process::Command};
+
+use ande_l1::test_support::{Plan, TestL1, TestValidator};
+use serde_json::Value;
+
+const PLAN: Plan = Plan { rotation: 5, windows: 4, min_validators: 2 };
+
+/// Runs `ande`; what it printed on both outputs, and whether it was content.
+fn ande(l1: &TestL1, words: &[&str]) -> (bool, String, String) {
+    let (group, rest) = words.split_first().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_ande"))
+        .arg(group)
+        .args(["--l1-rpc", l1.anvil.url().as_str(), "--consensus", &l1.consensus.to_string()])
+        .args(rest)
+        .env_remove("ANDE_CONFIG")
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.success(), text(&output.stdout), text(&output.stderr))
+}
+
+fn json(l1: &TestL1, words: &[&str]) -> Value {
+    let (ok, out, err) = ande(l1, words);
+    assert!(ok, "{words:?}: {err}");
+    serde_json::from_str(&out).unwrap()
+}
+
+fn key_file(dir: &Path, validator: &TestValidator) -> String {
+    use std::os::unix::fs::PermissionsExt as _;
+    let file = dir.join(validator.key.address().to_string());
+    std::fs::write(&file, hex::encode(validator.key.signing_key().to_bytes())).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_validator_registers_adds_stake_and_moves() {
+    let dir = tempfile::tempdir().unwrap();
+    let l1 = TestL1::start(PLAN).await;
+    let other = TestValidator::new(1, "http://127.0.0.1:1");
+    l1.register(&other).await;
+
+    let mine = TestValidator::new(2, "http://127.0.0.1:2");
+    let key = key_file(dir.path(), &mine);
+    let node = mine.node.id().to_string();
+    let register = |stake: &'static str| {
+        ["validator", "register", "--key", key.as_str(), "--node-id", node.as_str()]
+            .into_iter()
+            .chain(["--endpoint", "https://mine.example:8545", "--stake", stake])
+            .collect::<Vec<_>>()
+    };
+    // Nothing to pay with, then nothing to stake.
+    l1.fund(mine.key.address()).await;
+    let (ok, _, err) = ande(&l1, &register("1000"));
+    assert!(!ok && err.contains("has 0 tokens"), "{err}");
+    l1.give_tokens(mine.key.address(), 2_000).await;
+    let (ok, _, err) = ande(&l1, &register("0.5"));
+    assert!(!ok && err.contains("the contract refuses"), "{err}");
+
+    // A dry run sends nothing and says what cast would send.
+    let mut words = register("1000");
+    words.push("--dry-run");
+    let (ok, out, err) = ande(&l1, &words);
+    assert!(ok, "{err}");
+    assert!(out.contains("'approve(address,uint256)'"), "{out}");
+    assert!(out.contains("'registerValidator(bytes32,string,uint256)'"), "{out}");
+    assert!(!out.contains(&hex::encode(mine.key.signing_key().to_bytes())));
+    assert_eq!(json(&l1, &["validator", "list", "--json"]).as_array().unwrap().len(), 1);
+
+    let mut words = register("1000");
+    words.push("--json");
+    let done = json(&l1, &words);
+    assert_eq!(done["validator"], 2);
+    assert_eq!(done["steps"].as_array().unwrap().len(), 2);
+    let (ok, _, err) = ande(&l1, &register("1000"));
+    assert!(!ok && err.contains("owns a validator already"), "{err}");
+
+    let (ok, _, err) = ande(&l1, &["validator", "top-up", "--key", &key, "--stake", "500.25"]);
+    assert!(ok, "{err}");
+    let shown = json(&l1, &["validator", "show", "2", "--json"]);
+    assert_eq!(shown["stake"], "1500.25");
+    assert_eq!(shown["endpoint"], "https://mine.example:8545");
+    assert_eq!(shown["node"], node.as_str());
+    let address = mine.key.address().to_string();
+    assert_eq!(json(&l1, &["validator", "show", &address, "--json"]), shown);
+    let (ok, out, _) = ande(&l1, &["validator", "list"]);
+    assert!(ok && out.lines().count() == 3, "{out}");
+
+    // Two validators launch the chain: there is a schedule.
+    let turns = json(&l1, &["schedule", "--windows", "12", "--json"]);
+    let turns = turns.as_array().unwrap();
+    assert_eq!(turns.len(), 12);
+    assert_eq!((&turns[0]["from_height"], &turns[0]["to_height"]), (&1.into(), &5.into()));
+    let members = [other.key.address().to_string(), address];
+    for turn in &turns[..8] {
+        let proposer = turn["proposer"].as_str().unwrap().to_lowercase();
+        assert!(members.iter().any(|member| member.to_lowercase() == proposer), "{turn}");
+    }
+    assert!(turns[8]["proposer"].is_null(), "epoch 2 is not frozen");
+    assert_eq!(json(&l1, &["batches", "--json"]), serde_json::json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_places_are_refused_with_advice() {
+    let l1 = TestL1::start(PLAN).await;
+    let run = |words: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_ande"))
+            .args(words)
+            .env_remove("ANDE_CONFIG")
+            .env_remove("CONSENSUS_RPC_URL")
+            .output()
+            .unwrap();
+        assert!(!output.status.success(), "{words:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let url = l1.anvil.url().to_string();
+    let consensus = l1.consensus.to_string();
+    assert!(run(&["validator", "list"]).contains("--config or --l1-rpc"));
+    assert!(run(&["validator", "--l1-rpc", &url, "list"]).contains("--config or --consensus"));
+    let nobody = "0x00000000000000000000000000000000000000aa";
+    let error = run(&["validator", "--l1-rpc", &url, "--consensus", nobody, "list"]);
+    assert!(error.contains("there is no contract at"), "{error}");
+    let token = l1.token.to_string();
+    let error = run(&["validator", "--l1-rpc", &url, "--consensus", &token, "list"]);
+    assert!(error.contains("is not AndeConsensus"), "{error}");
+    let closed = format!("http://127.0.0.1:{}", ande_ports::reserve().unwrap());
+    let error = run(&["validator", "--l1-rpc", &closed, "--consensus", &consensus, "list"]);
+    assert!(error.contains("does not answer"), "{error}");
+    let error = run(&["schedule", "--l1-rpc", &url, "--consensus", &consensus]);
+    assert!(error.contains("not launched"), "{error}");
+    let place = ["--l1-rpc", url.as_str(), "--consensus", consensus.as_str()];
+    let error = run(&[&["validator", "show", "7"], &place[..]].concat());
+    assert!(error.contains("7"), "{error}");
+}
