@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use alloy::{
+    contract::{CallBuilder, CallDecoder},
     primitives::{Address, B256, U256},
-    providers::DynProvider,
+    providers::{DynProvider, Provider},
 };
 use ande_contracts::{
     AndeConsensus::{AndeConsensusInstance, ValidatorView},
@@ -55,6 +56,21 @@ pub(crate) enum ValidatorCommand {
         key: Key,
         #[command(flatten)]
         stake: Stake,
+    },
+    /// Leave the set; the stake stays locked until the unbonding delay after the last duty is over
+    Exit {
+        #[command(flatten)]
+        key: Key,
+    },
+    /// Take the stake, less penalties, once it is unlocked
+    Claim {
+        #[command(flatten)]
+        key: Key,
+    },
+    /// Come back from jail
+    Unjail {
+        #[command(flatten)]
+        key: Key,
     },
     /// Replace node id and endpoint; once per epoch
     Update {
@@ -141,6 +157,27 @@ impl ValidatorCommand {
                 let steps = sender.top_up(stake.tokens).await?;
                 output.show(&sender.done(steps).await?, Done::lines)
             }
+            Self::Exit { key } => {
+                let sender = Sender::open(place, &key).await?;
+                let id = sender.own().await?;
+                let call = sender.deployment.consensus.requestExit(id);
+                let step = sender.step("requestExit(uint32)", id, call).await?;
+                output.show(&sender.done(vec![step]).await?, Done::lines)
+            }
+            Self::Claim { key } => {
+                let sender = Sender::open(place, &key).await?;
+                let id = sender.own().await?;
+                let call = sender.deployment.consensus.claimExit(id);
+                let step = sender.step("claimExit(uint32)", id, call).await?;
+                output.show(&sender.done(vec![step]).await?, Done::lines)
+            }
+            Self::Unjail { key } => {
+                let sender = Sender::open(place, &key).await?;
+                let id = sender.own().await?;
+                let call = sender.deployment.consensus.unjail(id);
+                let step = sender.step("unjail(uint32)", id, call).await?;
+                output.show(&sender.done(vec![step]).await?, Done::lines)
+            }
             Self::Update { key, endpoint, node_id } => {
                 let node = node_id_or_own(place, node_id)?;
                 let sender = Sender::open(place, &key).await?;
@@ -198,6 +235,17 @@ impl Sender {
         let cast = self.cast("updateEndpoint(uint32,bytes32,string)", &words);
         let call = self.deployment.consensus.updateEndpoint(id, node, endpoint);
         Ok(vec![if self.dry_run { Step::planned(cast) } else { send(call, cast).await? }])
+    }
+
+    /// A call that takes the id of the validator only.
+    async fn step<P: Provider, D: CallDecoder>(
+        &self,
+        signature: &str,
+        id: u32,
+        call: CallBuilder<P, D>,
+    ) -> Result<Step> {
+        let cast = self.cast(signature, &[id.to_string()]);
+        if self.dry_run { Ok(Step::planned(cast)) } else { send(call, cast).await }
     }
 
     /// Lets the contract take the stake, unless it may already.

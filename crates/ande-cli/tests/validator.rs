@@ -102,6 +102,18 @@ async fn a_validator_registers_adds_stake_and_moves() {
     }
     assert!(turns[8]["proposer"].is_null(), "epoch 2 is not frozen");
     assert_eq!(json(&l1, &["batches", "--json"]), serde_json::json!([]));
+
+    // It leaves; its stake stays locked.
+    let (ok, _, err) = ande(&l1, &["validator", "unjail", "--key", &key]);
+    assert!(!ok && err.contains("the contract refuses"), "{err}");
+    let (ok, out, _) = ande(&l1, &["validator", "exit", "--key", &key, "--dry-run"]);
+    assert!(ok && out.contains("'requestExit(uint32)' 2"), "{out}");
+    assert_eq!(json(&l1, &["validator", "show", "2", "--json"])["status"], "active");
+    let (ok, _, err) = ande(&l1, &["validator", "exit", "--key", &key]);
+    assert!(ok, "{err}");
+    assert_eq!(json(&l1, &["validator", "show", "2", "--json"])["status"], "exiting");
+    let (ok, _, err) = ande(&l1, &["validator", "claim", "--key", &key]);
+    assert!(!ok && err.contains("the contract refuses"), "{err}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
