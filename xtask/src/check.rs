@@ -7,6 +7,7 @@ use eyre::Result;
 use crate::{
     generate, setup,
     steps::{cargo, node_tool, seconds, step, timed},
+    unit,
 };
 
 /// How thorough the checks are.
@@ -30,6 +31,7 @@ pub(crate) fn run(profile: Profile) -> Result<()> {
     setup::note_load_balancer();
     step("format (Rust)", cargo().args(["fmt", "--all", "--check"]))?;
     timed("generated files are current", || generate::run(true))?;
+    timed("systemd unit", unit::check)?;
     contracts(profile)?;
     let deny = ["--", "-D", "warnings"];
     step(

@@ -7,6 +7,7 @@ mod devnet;
 mod generate;
 mod setup;
 mod steps;
+mod unit;
 
 use std::process::ExitCode;
 
