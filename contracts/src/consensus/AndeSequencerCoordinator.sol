@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {IAndeConsensus} from "../interfaces/IAndeConsensus.sol";
+import {IAndeForcedInclusion} from "../interfaces/IAndeForcedInclusion.sol";
 import {IAndeSequencerCoordinator} from "../interfaces/IAndeSequencerCoordinator.sol";
 import {IQuorumVerifier} from "../interfaces/IQuorumVerifier.sol";
 import {BatchLib} from "../libraries/BatchLib.sol";
@@ -12,8 +13,6 @@ import {
     BadVersion,
     EpochBoundary,
     EpochNotOpen,
-    ForcedAccMismatch,
-    ForcedRange,
     NotContiguous,
     NotTopLevelCall,
     ParamOutOfBounds,
@@ -29,18 +28,18 @@ import {
     Checkpoint,
     ConsensusConfig,
     DaPointer,
-    ForcedEntry,
     OpenTerm,
     QuorumCert,
     QuorumContext,
     QueueState
 } from "./AndeTypes.sol";
 import {ConsensusDuties} from "./ConsensusDuties.sol";
+import {ForcedQueue} from "./ForcedQueue.sol";
 
 /// @title AndeSequencerCoordinator
 /// @notice The chain of certified batches. What counts is the quorum certificate, never the sender.
 /// @dev Holds no stake and cannot move any. An accepted batch is final: there is no overwrite, delete or revert.
-contract AndeSequencerCoordinator is IAndeSequencerCoordinator {
+contract AndeSequencerCoordinator is IAndeSequencerCoordinator, ForcedQueue {
     IAndeConsensus private immutable CONSENSUS;
     uint64 private immutable L2_CHAIN_ID;
     uint64 private immutable ROTATION_INTERVAL;
@@ -48,12 +47,7 @@ contract AndeSequencerCoordinator is IAndeSequencerCoordinator {
     address private immutable DUTIES;
 
     BatchTip private _tip;
-    QueueState private _queue;
     mapping(uint64 batchIndex => bytes32) private _batchHashes;
-    /// @dev Forced queue; entries are written only once forced inclusion is part of the contract.
-    mapping(uint64 index => ForcedEntry) private _forced;
-    /// @dev Reserved: fees of consumed forced transactions.
-    mapping(address recipient => uint256) private _fees;
 
     /// @param consensus_ Consensus contract; its chain id, genesis and window sizes are fixed here.
     constructor(address consensus_) {
@@ -126,8 +120,42 @@ contract AndeSequencerCoordinator is IAndeSequencerCoordinator {
         QuorumContext memory context = CONSENSUS.quorumContext(epoch);
         OpenTerm memory statement = OpenTerm({l2ChainId: L2_CHAIN_ID, era: context.era, epoch: epoch, term: term});
         _checkQuorum(context, TypedDataLib.openTermDigest(context.domainSeparator, statement), qc);
-        _queue.openedTerm = term;
+        _openTerm(term);
         emit TermOpened(term, epoch);
+    }
+
+    /// @inheritdoc IAndeForcedInclusion
+    function escapeBatch() external {
+        BatchTip memory last = _loadTip();
+        QueueState memory queue = _loadQueue();
+        uint64 upTo = _checkEscape(last, queue);
+        uint64 epoch = last.endHeight / EPOCH_LENGTH;
+        BatchHeader memory header;
+        header.version = BatchLib.HEADER_VERSION;
+        header.era = CONSENSUS.onEscape(epoch);
+        header.epoch = epoch;
+        header.batchIndex = last.batchIndex + 1;
+        header.startHeight = last.endHeight + 1;
+        header.endHeight = last.endHeight;
+        header.term = last.term;
+        header.forcedUpTo = upTo;
+        header.txCount = uint32(upTo - queue.forcedHead);
+        header.parentBatchHash = _batchHashes[last.batchIndex];
+        header.forcedAcc = _accBefore(upTo);
+        header.skipsHash = BatchLib.NO_SKIPS;
+        header.feeRecipient = msg.sender;
+
+        bytes32 hash = BatchLib.contentHash(header);
+        _batchHashes[header.batchIndex] = hash;
+        _storeTip(header, last.acceptedAt);
+        _consume(queue, header);
+        _recordEscape();
+        emit EscapeBatch(header.batchIndex, hash, header);
+    }
+
+    /// @inheritdoc IAndeForcedInclusion
+    function escapableAt() external view returns (uint64) {
+        return _escapableAt(_loadTip(), _loadQueue());
     }
 
     /// @inheritdoc IAndeSequencerCoordinator
@@ -165,7 +193,7 @@ contract AndeSequencerCoordinator is IAndeSequencerCoordinator {
 
     /// @inheritdoc IAndeSequencerCoordinator
     function lastTerm() public view returns (uint64) {
-        return _max(_tip.term, _queue.openedTerm);
+        return _max(_tip.term, _loadQueue().openedTerm);
     }
 
     /// @inheritdoc IAndeSequencerCoordinator
@@ -219,10 +247,10 @@ contract AndeSequencerCoordinator is IAndeSequencerCoordinator {
         private
     {
         BatchTip memory last = _loadTip();
-        _checkContent(last, header, skips);
+        _consume(_checkContent(last, header, skips), header);
         bytes32 hash = BatchLib.contentHash(header);
         _batchHashes[header.batchIndex] = hash;
-        _storeTip(header);
+        _storeTip(header, uint64(block.timestamp));
         (QuorumContext memory context, uint32 leaderId, address leader) =
             CONSENSUS.onBatch(header.epoch, last.term, header.term, skips);
         _checkCertificate(context, header, hash, da, qc);
@@ -233,26 +261,33 @@ contract AndeSequencerCoordinator is IAndeSequencerCoordinator {
         }
     }
 
+    /// @dev emit BatchAccepted(batchIndex, hash, epoch, startHeight, endHeight, term, forcedUpTo, signers, da). The
+    ///      fields of the header and the pointer lie in memory as the event encodes them, so they are copied as they are.
     function _emitAccepted(BatchHeader memory header, DaPointer memory da, uint256 signers, bytes32 hash) private {
-        emit BatchAccepted(
-            header.batchIndex,
-            hash,
-            header.epoch,
-            header.startHeight,
-            header.endHeight,
-            header.term,
-            header.forcedUpTo,
-            signers,
-            da
-        );
+        bytes32 topic = BatchAccepted.selector;
+        uint256 batchIndex = header.batchIndex;
+        uint256 epoch = header.epoch;
+        assembly ("memory-safe") {
+            let data := mload(0x40)
+            mcopy(data, add(header, 0x80), 0x80) // startHeight, endHeight, term, forcedUpTo
+            mstore(add(data, 0x80), signers)
+            mcopy(add(data, 0xa0), da, 0x80)
+            log4(data, 0x120, topic, batchIndex, hash, epoch)
+        }
     }
 
     /// @dev All rules that need neither the certificate nor the data.
-    function _checkContent(BatchTip memory last, BatchHeader memory header, bytes calldata skips) private view {
+    function _checkContent(BatchTip memory last, BatchHeader memory header, bytes calldata skips)
+        private
+        view
+        returns (QueueState memory queue)
+    {
         require(header.version == BatchLib.HEADER_VERSION, BadVersion(header.version));
-        _checkPosition(last, header);
+        queue = _loadQueue();
+        _checkPosition(last, queue, header);
+        _checkForced(queue, header);
         uint64 firstWindow = header.startHeight / ROTATION_INTERVAL;
-        BatchLib.checkSkips(skips, header.skipsHash, firstWindow, BatchLib.windowOfTerm(header.term));
+        BatchLib.checkSkips(skips, header.skipsHash, firstWindow, last.term, header.term);
     }
 
     /// @dev Era, and a quorum of the epoch's set over the checkpoint of this batch.
@@ -277,9 +312,9 @@ contract AndeSequencerCoordinator is IAndeSequencerCoordinator {
         _checkQuorum(context, TypedDataLib.checkpointDigest(context.domainSeparator, checkpoint), qc);
     }
 
-    /// @dev Contiguity, one epoch, parent, term, forced queue. `if` instead of `require` where the error has computed
+    /// @dev Contiguity, one epoch, parent, term. `if` instead of `require` where the error has computed
     ///      values, and 256-bit arithmetic: this runs for every batch.
-    function _checkPosition(BatchTip memory last, BatchHeader memory header) private view {
+    function _checkPosition(BatchTip memory last, QueueState memory queue, BatchHeader memory header) private view {
         uint256 start = header.startHeight;
         uint256 end = header.endHeight;
         if (header.batchIndex != uint256(last.batchIndex) + 1 || start != uint256(last.endHeight) + 1 || end < start) {
@@ -292,16 +327,8 @@ contract AndeSequencerCoordinator is IAndeSequencerCoordinator {
 
         uint256 window = end / ROTATION_INTERVAL;
         if (header.term >> BatchLib.TERM_SKIP_BITS != window) revert TermWindowMismatch(uint64(window), header.term);
-        QueueState memory queue = _loadQueue();
         uint64 lowest = _max(last.term, queue.openedTerm);
         require(header.term >= lowest, StaleTerm(lowest, header.term));
-
-        // The batch consumes a prefix of the forced queue and proves which by the accumulator.
-        uint64 upTo = header.forcedUpTo;
-        bool inRange = upTo >= queue.forcedHead && upTo <= queue.forcedTail;
-        require(inRange, ForcedRange(queue.forcedHead, queue.forcedTail, upTo));
-        bytes32 acc = upTo == 0 ? bytes32(0) : _forced[upTo - 1].acc;
-        require(header.forcedAcc == acc, ForcedAccMismatch());
     }
 
     function _checkQuorum(QuorumContext memory context, bytes32 digest, QuorumCert calldata qc) private view {
@@ -311,8 +338,7 @@ contract AndeSequencerCoordinator is IAndeSequencerCoordinator {
         require(reached, QuorumNotReached(signed, context.totalWeight));
     }
 
-    // Both slots are read by every batch: one load and shifts, where solc would load the slot once per field.
-
+    /// @dev Every batch reads this slot: one load and shifts, where solc would load it once per field.
     function _loadTip() private view returns (BatchTip memory last) {
         BatchTip storage stored = _tip;
         uint256 word;
@@ -326,25 +352,13 @@ contract AndeSequencerCoordinator is IAndeSequencerCoordinator {
     }
 
     /// @dev One store; solc would load and store the slot once per field.
-    function _storeTip(BatchHeader memory header) private {
+    function _storeTip(BatchHeader memory header, uint64 acceptedAt) private {
         BatchTip storage stored = _tip;
         uint256 word = header.batchIndex | (uint256(header.endHeight) << 64) | (uint256(header.term) << 128)
-            | (uint256(uint64(block.timestamp)) << 192);
+            | (uint256(acceptedAt) << 192);
         assembly ("memory-safe") {
             sstore(stored.slot, word)
         }
-    }
-
-    function _loadQueue() private view returns (QueueState memory queue) {
-        QueueState storage stored = _queue;
-        uint256 word;
-        assembly ("memory-safe") {
-            word := sload(stored.slot)
-        }
-        queue.forcedHead = uint64(word);
-        queue.forcedTail = uint64(word >> 64);
-        queue.lastEscapeAt = uint64(word >> 128);
-        queue.openedTerm = uint64(word >> 192);
     }
 
     function _max(uint64 a, uint64 b) private pure returns (uint64) {

@@ -316,7 +316,7 @@ struct QuorumCert {
     bytes signatures;
 }
 
-/// @notice Last accepted batch: one slot.
+/// @notice Last accepted batch: one slot. `acceptedAt` is the time of the last certified batch.
 struct BatchTip {
     uint64 batchIndex;
     uint64 endHeight;
@@ -328,11 +328,21 @@ struct BatchTip {
 struct QueueState {
     uint64 forcedHead;
     uint64 forcedTail;
+    /// Time of the last escape batch, of the deployment before the first.
     uint64 lastEscapeAt;
     uint64 openedTerm;
 }
 
-/// @notice One entry of the forced queue.
+/// @notice Entry of the forced queue as it is stored: two slots.
+struct QueuedTransaction {
+    bytes32 acc;
+    uint64 enqueuedAt;
+    uint64 l1Block;
+    /// Sum of the fees of this and all entries before.
+    uint128 feesUpTo;
+}
+
+/// @notice Entry of the forced queue as the read function returns it.
 struct ForcedEntry {
     bytes32 acc;
     uint64 enqueuedAt;

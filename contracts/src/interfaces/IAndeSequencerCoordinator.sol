@@ -2,12 +2,11 @@
 pragma solidity >=0.8.28;
 
 import {BatchHeader, BatchTip, DaPointer, QuorumCert} from "../consensus/AndeTypes.sol";
+import {IAndeForcedInclusion} from "./IAndeForcedInclusion.sol";
 
 /// @title IAndeSequencerCoordinator
 /// @notice Accepts batches that a quorum of the epoch's validator set certified. Anyone may relay a certificate.
-/// @dev The forced queue is declared in interfaces/planned and is not part of this version: the queue is empty, so
-///      `forcedUpTo` and `forcedAcc` of every header must be zero.
-interface IAndeSequencerCoordinator {
+interface IAndeSequencerCoordinator is IAndeForcedInclusion {
     event BatchAccepted(
         uint64 indexed batchIndex,
         bytes32 indexed contentHash,
@@ -23,15 +22,18 @@ interface IAndeSequencerCoordinator {
     event LeaderRotated(uint64 indexed window, uint32 indexed id, address leader, uint32 skip);
 
     /// @notice Submits a batch whose data is the calldata of this transaction (DA kind 0).
-    /// @param header Header of the batch.
+    /// @param header Header of the batch. It consumes the next forced transactions: forcedUpTo is the number consumed
+    ///               by all batches with this one, at most 32 more than before, and forcedAcc the accumulator of the last
+    ///               one (zero for none). No overdue entry may be left, unless 32 are consumed.
     /// @param da kind 0, height 0, commitment = keccak256(data), size = data.length.
     /// @param qc Certificate over the Checkpoint of this batch by the set of `header.epoch`.
     /// @param skips 12-byte records (uint64 window, uint32 finalSkip), windows strictly ascending inside the batch,
-    ///              finalSkip > 0, at most 16; `header.skipsHash` is their keccak256.
+    ///              finalSkip > 0, at most 16; `header.skipsHash` is their keccak256. The record of the last window says
+    ///              the same as `header.term`, and may be missing only when the batch before reported that skip.
     /// @param data Batch bytes. The caller must be a codeless account calling directly, so that the data is in the
     ///             transaction input where every node can find it.
     /// @custom:reverts BadVersion, NotLaunched, EpochNotFrozen, WrongEra, NotContiguous, EpochBoundary, WrongParent,
-    ///                 TermWindowMismatch, StaleTerm, ForcedRange, ForcedAccMismatch, BadSkips, BadDa, NotTopLevelCall,
+    ///                 TermWindowMismatch, StaleTerm, ForcedRange, ForcedAccMismatch, ForcedOverdue, BadSkips, BadDa, NotTopLevelCall,
     ///                 BadBitmap, BadCertLength, BadSigner, QuorumNotReached
     function submitBatchWithCalldata(
         BatchHeader calldata header,

@@ -105,10 +105,17 @@ library BatchLib {
     }
 
     /// @notice Reverts unless `skips` has the hash of the header, at most 16 whole records, strictly ascending
-    ///         windows inside [firstWindow, lastWindow] and no zero skip.
-    function checkSkips(bytes calldata skips, bytes32 skipsHash, uint64 firstWindow, uint64 lastWindow) internal pure {
+    ///         windows from `firstWindow` to the window of `term`, no zero skip, and says of the last window what `term`
+    ///         says of it. A skip of `term` that the batch before did not report must be there, so nobody is counted
+    ///         twice or forgotten.
+    /// @param prevTerm Term of the batch before.
+    function checkSkips(bytes calldata skips, bytes32 skipsHash, uint64 firstWindow, uint64 prevTerm, uint64 term)
+        internal
+        pure
+    {
+        bool complete = term == prevTerm || skipOfTerm(term) == 0;
         if (skips.length == 0) {
-            require(skipsHash == NO_SKIPS, BadSkips(0));
+            require(skipsHash == NO_SKIPS && complete, BadSkips(0));
             return;
         }
         require(keccak256(skips) == skipsHash, BadSkips(0));
@@ -117,8 +124,15 @@ library BatchLib {
         uint256 lowest = firstWindow;
         for (uint256 i = 0; i < count; ++i) {
             (uint64 window, uint32 finalSkip) = skipRecord(skips, i);
-            require(window >= lowest && window <= lastWindow && finalSkip != 0, BadSkips(i));
+            require(window >= lowest && window <= windowOfTerm(term) && finalSkip != 0, BadSkips(i));
+            if (window == windowOfTerm(term)) {
+                // Skips saturate in terms.
+                uint256 skip = finalSkip > type(uint16).max ? type(uint16).max : finalSkip;
+                require(skip == skipOfTerm(term), BadSkips(i));
+                complete = true;
+            }
             lowest = uint256(window) + 1;
         }
+        require(complete, BadSkips(count));
     }
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
+import {AndeConsensus} from "../../src/consensus/AndeConsensus.sol";
+import {AndeSequencerCoordinator} from "../../src/consensus/AndeSequencerCoordinator.sol";
 import {
     BatchHeader,
     Checkpoint,
@@ -245,6 +247,27 @@ contract VectorsTest is TestBase {
     /// @dev External, because the hashes are calldata.
     function blobCommitment(bytes32[] calldata hashes) external pure returns (bytes32) {
         return BatchLib.blobCommitment(hashes);
+    }
+
+    /// @notice A real queue gives the accumulators of the file.
+    function test_vectors_forced() external {
+        string memory json = _json("digests.json");
+        address[] memory sender = VM.parseJsonAddressArray(json, ".forced.sender");
+        uint256[] memory l1Block = VM.parseJsonUintArray(json, ".forced.l1Block");
+        uint256[] memory l1Timestamp = VM.parseJsonUintArray(json, ".forced.l1Timestamp");
+        bytes[] memory rawTx = VM.parseJsonBytesArray(json, ".forced.rawTx");
+        bytes32[] memory acc = VM.parseJsonBytes32Array(json, ".forced.acc");
+        assertGt(acc.length, 0, "no forced transactions");
+        AndeSequencerCoordinator queue = new AndeSequencerCoordinator(address(new AndeConsensus()));
+        for (uint256 i = 0; i < acc.length; ++i) {
+            VM.roll(l1Block[i]);
+            VM.warp(l1Timestamp[i]);
+            VM.deal(sender[i], 1 ether);
+            VM.prank(sender[i]);
+            uint64 index = queue.enqueueForced{value: 1 ether}(rawTx[i]);
+            assertEq(index, i, "index");
+            assertEq(queue.forcedEntry(index).acc, acc[i], "accumulator");
+        }
     }
 
     function test_vectors_merkle() external view {

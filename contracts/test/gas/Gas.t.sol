@@ -28,7 +28,11 @@ contract GasTest is DutiesFixture {
     string internal constant GROUP = "transactions";
     uint256 internal constant REGISTER_BUDGET = 230_000;
     uint256 internal constant SLASH_BUDGET = 155_000;
-    /// @dev For each blob after the first.
+    uint256 internal constant ENQUEUE_BUDGET = 90_000;
+    /// @dev Once there was a forced transaction every batch reads its accumulator, and while one waits its deadline.
+    uint256 internal constant QUEUE_USED_BUDGET = 115_000;
+    uint256 internal constant CONSUMING_BUDGET = 145_000;
+    /// @dev For each blob.
     uint256 internal constant BLOB_BUDGET = 1000;
 
     function test_gas_register() external {
@@ -103,6 +107,49 @@ contract GasTest is DutiesFixture {
         _report("claimExit", type(uint256).max);
     }
 
+    /// @dev Forced transactions: of 110 bytes, which is a transfer, and of the largest size.
+    function test_gas_forced() external {
+        launchWith(3);
+        submitTo(100);
+        bytes memory transfer = new bytes(110);
+        for (uint256 i = 0; i < transfer.length; ++i) {
+            transfer[i] = 0xff;
+        }
+        enqueue(transfer);
+        _report("enqueueForced_first", ENQUEUE_BUDGET);
+        enqueue(transfer);
+        _report("enqueueForced", ENQUEUE_BUDGET);
+        bytes memory largest = new bytes(32_768);
+        for (uint256 i = 0; i < largest.length; ++i) {
+            largest[i] = 0xff;
+        }
+        enqueue(largest);
+        _report("enqueueForced_32768_bytes", type(uint256).max);
+        enqueueMany(38);
+
+        // What a batch pays for forced transactions does not depend on their number.
+        _consumeAndReport("submitBatch_consuming_1_n3", 200, 1);
+        _consumeAndReport("submitBatch_consuming_2_more_n3", 300, 3);
+        _consumeAndReport("submitBatch_consuming_32_n3", 400, 35);
+        submitTo(500);
+        _report("submitBatch_forced_waiting_n3", QUEUE_USED_BUDGET);
+
+        VM.prank(VM.addr(key(1)));
+        coordinator.claimFees(address(0xF00));
+        _report("claimFees", type(uint256).max);
+        VM.warp(block.timestamp + 30 hours);
+        coordinator.escapeBatch();
+        _report("escapeBatch_6", type(uint256).max);
+    }
+
+    function _consumeAndReport(string memory name, uint64 endHeight, uint64 upTo) private {
+        Submission memory s = nextBatch(endHeight, "data");
+        consume(s, upTo);
+        certify(s, quorum(0));
+        submit(s);
+        _report(name, CONSUMING_BUDGET);
+    }
+
     /// @dev Second batch of an epoch; it opens a window.
     function _measureBatch(uint16 n, uint256 budget) private {
         launchWith(n);
@@ -131,8 +178,8 @@ contract GasTest is DutiesFixture {
         uint256 gas = _report(string.concat("submitBatch_celestia", suffix), budget);
         VM.revertToState(state);
         uint256 overhead = called + _intrinsic(input) - gas;
-        _measureBlobs(1, overhead, string.concat("submitBatch_1blob", suffix), budget);
-        _measureBlobs(6, overhead, string.concat("submitBatch_6blobs", suffix), budget + 5 * BLOB_BUDGET);
+        _measureBlobs(1, overhead, string.concat("submitBatch_1blob", suffix), budget + BLOB_BUDGET);
+        _measureBlobs(6, overhead, string.concat("submitBatch_6blobs", suffix), budget + 6 * BLOB_BUDGET);
     }
 
     /// @dev Without the blob gas, which the settlement chain prices apart.

@@ -10,8 +10,6 @@ import {
     BadVersion,
     EpochBoundary,
     EpochNotOpen,
-    ForcedAccMismatch,
-    ForcedRange,
     NotContiguous,
     NotLaunched,
     NotTopLevelCall,
@@ -182,6 +180,7 @@ contract BatchesTest is ConsensusFixture {
     function test_submitBatch_staleTerm_reverts() external {
         Submission memory s = nextBatch(10, "data");
         s.header.term = 2;
+        setSkips(s, abi.encodePacked(uint64(0), uint32(2)));
         certify(s, quorum(0));
         submit(s);
         s = nextBatch(20, "data");
@@ -252,17 +251,6 @@ contract BatchesTest is ConsensusFixture {
         qc.signatures = signatures(epoch, digest, signers);
     }
 
-    // Forced queue (empty in this version) --------------------------------------------------------
-
-    function test_submitBatch_forced_reverts() external {
-        Submission memory s = nextBatch(10, "data");
-        s.header.forcedUpTo = 1;
-        _refused(s, abi.encodeWithSelector(ForcedRange.selector, 0, 0, 1));
-        s = nextBatch(10, "data");
-        s.header.forcedAcc = bytes32(uint256(1));
-        _refused(s, abi.encodeWithSelector(ForcedAccMismatch.selector));
-    }
-
     // Skips ---------------------------------------------------------------------------------------
 
     function test_skips_recordedOnce() external {
@@ -323,6 +311,44 @@ contract BatchesTest is ConsensusFixture {
         }
     }
 
+    function test_skips_missingRecord_reverts() external {
+        Submission memory s = nextBatch(150, "data");
+        s.header.term = (1 << 16) | 2;
+        _refused(s, abi.encodeWithSelector(BadSkips.selector, 0));
+        setSkips(s, abi.encodePacked(uint64(0), uint32(2)));
+        _refused(s, abi.encodeWithSelector(BadSkips.selector, 1));
+        setSkips(s, abi.encodePacked(uint64(0), uint32(2), uint64(1), uint32(2)));
+        certify(s, quorum(0));
+        submit(s);
+        // The same leader goes on: nothing new to say.
+        s = nextBatch(160, "data");
+        s.header.term = (1 << 16) | 2;
+        certify(s, quorum(0));
+        submit(s);
+        // The next one took over in the same window.
+        s = nextBatch(170, "data");
+        s.header.term = (1 << 16) | 3;
+        _refused(s, abi.encodeWithSelector(BadSkips.selector, 0));
+        // The same skip in the next window is another leader.
+        s = nextBatch(250, "data");
+        s.header.term = (2 << 16) | 2;
+        _refused(s, abi.encodeWithSelector(BadSkips.selector, 0));
+    }
+
+    /// @notice A record above the term would be continued, and counted again, by the next batch.
+    function test_skips_recordUnlikeTerm_reverts() external {
+        for (uint32 skip = 1; skip < 6; ++skip) {
+            if (skip == 3) continue;
+            Submission memory s = nextBatch(150, "data");
+            s.header.term = (1 << 16) | 3;
+            setSkips(s, abi.encodePacked(uint64(1), skip));
+            _refused(s, abi.encodeWithSelector(BadSkips.selector, 0));
+        }
+        Submission memory t = nextBatch(150, "data");
+        setSkips(t, abi.encodePacked(uint64(1), uint32(1)));
+        _refused(t, abi.encodeWithSelector(BadSkips.selector, 0));
+    }
+
     function test_skips_badRecords_revert() external {
         _badSkips(abi.encodePacked(uint64(2), uint32(1)), 0); // after the batch
         _badSkips(abi.encodePacked(uint64(1), uint32(0)), 0); // no skip
@@ -350,6 +376,7 @@ contract BatchesTest is ConsensusFixture {
 
     function _badSkips(bytes memory skips, uint256 record) private {
         Submission memory s = nextBatch(150, "data");
+        s.header.term = (1 << 16) | 1;
         setSkips(s, skips);
         _refused(s, abi.encodeWithSelector(BadSkips.selector, record));
     }

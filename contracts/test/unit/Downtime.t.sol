@@ -64,7 +64,7 @@ contract DowntimeTest is DutiesFixture {
     }
 
     function _bit(uint256 id) private pure returns (uint256) {
-        return 1 << id;
+        return uint256(1) << id;
     }
 
     function test_settle_jailsWhoMissedHalf() external {

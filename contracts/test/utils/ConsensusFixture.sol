@@ -24,6 +24,8 @@ import {VM} from "./Vm.sol";
 abstract contract ConsensusFixture is TestBase {
     /// @dev Codeless account that relays batches.
     address internal constant RELAY = address(0xBEEF);
+    /// @dev Sender of forced transactions.
+    address internal constant USER = address(0xCAFE);
     uint256 internal constant STAKE = 1000e18;
     string internal constant ENDPOINT = "http://10.0.0.1:8545";
 
@@ -131,16 +133,46 @@ abstract contract ConsensusFixture is TestBase {
             startHeight: tip.endHeight + 1,
             endHeight: endHeight,
             term: consensus.windowOf(endHeight) << 16,
-            forcedUpTo: 0,
+            forcedUpTo: _forcedHead(),
             txCount: 1,
             parentBatchHash: coordinator.batchHash(tip.batchIndex),
             lastBlockHash: keccak256(abi.encode("block", endHeight)),
             stateRoot: keccak256(abi.encode("state", endHeight)),
             txRoot: keccak256(abi.encode("txs", endHeight)),
-            forcedAcc: bytes32(0),
+            forcedAcc: accBefore(_forcedHead()),
             skipsHash: keccak256(""),
             feeRecipient: VM.addr(key(1))
         });
+    }
+
+    // Forced transactions -------------------------------------------------------------------------
+
+    /// @notice Queues a transaction at the price of the moment.
+    function enqueue(bytes memory rawTx) internal returns (uint64) {
+        (,,, uint256 fee) = coordinator.forcedState();
+        VM.deal(USER, fee);
+        VM.prank(USER);
+        return coordinator.enqueueForced{value: fee}(rawTx);
+    }
+
+    function enqueueMany(uint256 count) internal {
+        for (uint256 i = 0; i < count; ++i) {
+            enqueue(abi.encode("forced", i));
+        }
+    }
+
+    /// @notice Lets the batch consume the entries up to `upTo`.
+    function consume(Submission memory s, uint64 upTo) internal view {
+        s.header.forcedUpTo = upTo;
+        s.header.forcedAcc = accBefore(upTo);
+    }
+
+    function accBefore(uint64 index) internal view returns (bytes32) {
+        return index == 0 ? bytes32(0) : coordinator.forcedEntry(index - 1).acc;
+    }
+
+    function _forcedHead() internal view returns (uint64 head) {
+        (head,,,) = coordinator.forcedState();
     }
 
     /// @notice The next batch with its data in `count` blobs.

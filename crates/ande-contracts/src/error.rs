@@ -77,6 +77,8 @@ mod sol_errors {
             error OwnableUnauthorizedAccount(address account);
             error ReentrancyGuardReentrantCall();
             error SafeERC20FailedOperation(address token);
+            error SafeCastOverflowedUintDowncast(uint8 bits, uint256 value);
+            error InsufficientBalance(uint256 balance, uint256 needed);
             error ERC20InsufficientAllowance(address spender, uint256 allowance, uint256 needed);
             error ERC20InsufficientBalance(address sender, uint256 balance, uint256 needed);
             error ERC20InvalidApprover(address approver);
@@ -150,6 +152,25 @@ impl core::fmt::Display for ContractError {
             Self::NotTopLevelCall(_) => {
                 f.write_str("calldata batches must be sent by an account without code")
             }
+            Self::ForcedOverdue(e) => write!(
+                f,
+                "forced transaction {} is left out, it was due at {}",
+                e.index, e.deadline
+            ),
+            Self::ForcedRange(e) => write!(
+                f,
+                "forced transactions up to {} cannot be taken in: {} are, of {}",
+                e.got, e.head, e.tail
+            ),
+            Self::ForcedAccMismatch(_) => {
+                f.write_str("the forced queue of the settlement chain is another one")
+            }
+            Self::ForcedSize(e) => write!(f, "a forced transaction cannot have {} bytes", e.size),
+            Self::FeeTooLow(e) => write!(f, "the fee is {} wei now", e.need),
+            Self::NotEscapable(e) if e.at == 0 => {
+                f.write_str("no forced transaction waits, so there is nothing to escape")
+            }
+            Self::NotEscapable(e) => write!(f, "an escape is not possible before {}", e.at),
             Self::InsufficientStake(e) => write!(f, "a stake of {} is below {}", e.have, e.need),
             Self::AlreadyRegistered(e) => write!(f, "{} has a validator already", e.owner),
             Self::SignerInUse(e) => write!(f, "{} is the key of a validator already", e.signer),

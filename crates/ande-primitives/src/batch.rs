@@ -215,6 +215,22 @@ pub fn blob_commitment(versioned_hashes: &[B256]) -> B256 {
     keccak256(versioned_hashes.abi_encode())
 }
 
+/// Accumulator of the forced queue after entry `index`:
+/// `keccak256(abi.encode(previous, sender, index, l1Block, l1Timestamp, keccak256(rawTx)))`.
+/// `previous` is that of the entry before, zero for entry 0.
+#[must_use]
+pub fn forced_accumulator(
+    previous: B256,
+    sender: Address,
+    index: u64,
+    l1_block: u64,
+    l1_timestamp: u64,
+    raw_transaction: &[u8],
+) -> B256 {
+    let entry = (previous, sender, index, l1_block, l1_timestamp, keccak256(raw_transaction));
+    keccak256(entry.abi_encode_params())
+}
+
 /// Parent hash of batch 1: `keccak256(abi.encode("ANDE_GENESIS", l2ChainId, l2GenesisHash))`.
 #[must_use]
 pub fn genesis_batch_hash(l2_chain_id: u64, l2_genesis_hash: B256) -> B256 {

@@ -20,7 +20,8 @@ mod typed_data;
 
 pub use batch::{
     BATCH_HEADER_VERSION, BatchHeader, DaKind, DaPointer, MAX_SKIP_RECORDS, SkipRecord,
-    SkipRecordError, blob_commitment, decode_skip_records, encode_skip_records, genesis_batch_hash,
+    SkipRecordError, blob_commitment, decode_skip_records, encode_skip_records, forced_accumulator,
+    genesis_batch_hash,
 };
 pub use block::{
     Block, BlockError, Header, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, MAX_EXECUTION_HEADER_BYTES,

@@ -3,7 +3,7 @@
 use alloy_primitives::{Address, B256, U256, keccak256, ruint::UintTryFrom};
 use ande_primitives::{
     BATCH_HEADER_VERSION, DaPointer, Domain, OpenTerm, SignerKey, Term, blob_commitment,
-    genesis_batch_hash,
+    forced_accumulator, genesis_batch_hash,
 };
 use proptest::prelude::*;
 
@@ -195,4 +195,21 @@ fn only_a_pointer_to_another_chain_has_a_height() {
         assert!(pointer.is_well_formed());
         assert!(!DaPointer { height: 1, ..pointer }.is_well_formed());
     }
+}
+
+#[test]
+fn a_forced_accumulator_is_an_abi_encoding() {
+    let (previous, sender) = (keccak256("previous"), Address::repeat_byte(7));
+    let words = [
+        previous.0,
+        address_word(sender),
+        word(3u64),
+        word(1_000u64),
+        word(1_700_000_000u64),
+        keccak256("raw").0,
+    ];
+    assert_eq!(
+        forced_accumulator(previous, sender, 3, 1_000, 1_700_000_000, b"raw"),
+        keccak256(words.concat())
+    );
 }

@@ -3,7 +3,8 @@
 use alloy_primitives::{Address, B256, U256, address, hex, keccak256};
 use ande_primitives::{
     BATCH_HEADER_VERSION, BatchHeader, Checkpoint, DaKind, DaPointer, Domain, Epoch, Era, Height,
-    OpenTerm, Round, SignerKey, Term, Vote, VoteKind, inclusion_proof, inclusion_root,
+    OpenTerm, Round, SignerKey, Term, Vote, VoteKind, forced_accumulator, inclusion_proof,
+    inclusion_root,
 };
 
 use super::{Json, Rng, Table};
@@ -228,6 +229,29 @@ fn blobs(rng: &mut Rng) -> Json {
     table.into_json()
 }
 
+/// One queue: each row continues the row before.
+fn forced(rng: &mut Rng) -> Json {
+    let mut table = Table::new(&["sender", "l1Block", "l1Timestamp", "rawTx", "acc"]);
+    let mut acc = B256::ZERO;
+    for row in 0..ROWS {
+        let sender = rng.address();
+        // Below the width of the contract's fields, and time cannot go back.
+        let l1_block = 1_000 + row as u64 * 12;
+        let l1_timestamp = 1_700_000_000 + row as u64 * 97;
+        let length = 1 + rng.below(200) as usize;
+        let raw: Vec<u8> = std::iter::repeat_with(|| rng.word()).flatten().take(length).collect();
+        acc = forced_accumulator(acc, sender, row as u64, l1_block, l1_timestamp, &raw);
+        table.row([
+            lower_hex(sender),
+            Json::text(l1_block),
+            Json::text(l1_timestamp),
+            Json::text(format_args!("0x{}", hex::encode(raw))),
+            Json::text(acc),
+        ]);
+    }
+    table.into_json()
+}
+
 /// `keccak256(abi.encode(seed, uint256(index)))`.
 fn transaction_hash(seed: B256, index: u32) -> B256 {
     let mut data = seed.to_vec();
@@ -278,5 +302,6 @@ pub fn generate() -> Json {
         ("daPointer", da_pointers(&mut rng)),
         ("merkle", merkle(&mut rng)),
         ("blobs", blobs(&mut rng)),
+        ("forced", forced(&mut rng)),
     ])
 }
