@@ -16,6 +16,7 @@ import {
     NotContiguous,
     NotTopLevelCall,
     ParamOutOfBounds,
+    PausedFor,
     QuorumNotReached,
     StaleTerm,
     TermWindowMismatch,
@@ -40,6 +41,9 @@ import {ForcedQueue} from "./ForcedQueue.sol";
 /// @notice The chain of certified batches. What counts is the quorum certificate, never the sender.
 /// @dev Holds no stake and cannot move any. An accepted batch is final: there is no overwrite, delete or revert.
 contract AndeSequencerCoordinator is IAndeSequencerCoordinator, ForcedQueue {
+    /// @dev Bit of the guardian's mask that stops batches.
+    uint8 private constant PAUSE_SUBMIT = 2;
+
     IAndeConsensus private immutable CONSENSUS;
     uint64 private immutable L2_CHAIN_ID;
     uint64 private immutable ROTATION_INTERVAL;
@@ -167,6 +171,8 @@ contract AndeSequencerCoordinator is IAndeSequencerCoordinator, ForcedQueue {
     ) external view {
         (BatchHeader memory h, DaPointer memory pointer) = BatchLib.load(header, da);
         require(BatchLib.isWellFormed(pointer), BadDa(pointer.kind));
+        (uint8 mask, uint64 until) = CONSENSUS.paused();
+        require(mask & PAUSE_SUBMIT == 0, PausedFor(PAUSE_SUBMIT, until));
         _checkContent(_loadTip(), h, skips);
         _checkCertificate(CONSENSUS.quorumContext(h.epoch), h, BatchLib.contentHash(h), pointer, qc);
     }

@@ -84,9 +84,7 @@ abstract contract EpochManager is ScheduleReader, SetFreezer, IAndeConsensusCore
     }
 
     /// @inheritdoc IAndeConsensusCore
-    function quorumContext(uint64 epoch) external view returns (QuorumContext memory context) {
-        uint8 flags = _live.flags;
-        if (flags != LAUNCHED) _requireNotPaused(flags);
+    function quorumContext(uint64 epoch) external view whenLaunched returns (QuorumContext memory context) {
         EpochSet memory set = _epochSet(epoch);
         _fillContext(context, _live.era, set, ValidatorSetLib.loadRules(set.ptr, set.size));
     }

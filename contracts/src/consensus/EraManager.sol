@@ -47,7 +47,10 @@ abstract contract EraManager is SetFreezer, IAndeSlashing {
         uint256 candidates = _active.length;
         require(candidates >= _hot.minValidators, ParamOutOfBounds("minValidators", _hot.minValidators, candidates));
         registry.setDirty = true;
-        ++registry.generation;
+        // Only tells ids of sets apart; it must not run out.
+        unchecked {
+            ++registry.generation;
+        }
         _storeRegistry(registry);
 
         uint64 first = _epochAfter(IAndeSequencerCoordinator(live.coordinator).tip().endHeight);

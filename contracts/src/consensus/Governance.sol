@@ -17,7 +17,6 @@ abstract contract Governance is ConfigStore, IAndeGovernance {
     /// @dev Time between the last claim of those who left because of a proposal and the take-over.
     uint256 internal constant COORDINATOR_MARGIN = 3 days;
 
-    uint256 private constant MODE_WORD = 5;
     /// @dev The denominator is the next word.
     uint256 private constant QUORUM_NUM_WORD = 10;
 
@@ -41,8 +40,6 @@ abstract contract Governance is ConfigStore, IAndeGovernance {
         if (index == ConfigLib.UNBONDING_WORD) {
             require(value >= old, ParamOutOfBounds(key, old, ConfigLib.MAX_UNBONDING));
         }
-        // A value beyond the enumeration would panic.
-        if (index == MODE_WORD) require(value <= 1, ParamOutOfBounds(key, 0, 1));
         ConsensusConfig memory config;
         assembly ("memory-safe") {
             config := add(words, 0x20)
@@ -147,7 +144,6 @@ abstract contract Governance is ConfigStore, IAndeGovernance {
     /// @dev Word of a parameter that can be changed after the launch.
     function _paramIndex(bytes32 key) private pure returns (uint256) {
         if (key == "timeoutBlocks") return 4;
-        if (key == "mode") return MODE_WORD;
         if (key == "minValidators") return 6;
         if (key == "maxValidators") return 7;
         if (key == "minStake") return 8;

@@ -85,8 +85,10 @@ interface IAndeConsensusCore is IAndeConsensusEvents {
     // Certificates --------------------------------------------------------------------------------
 
     /// @notice What is needed to judge a certificate signed by the set of `epoch`.
-    /// @custom:reverts NotLaunched, PausedFor, EpochNotFrozen
+    /// @dev A pause does not touch it: nodes read sets here.
+    /// @custom:reverts NotLaunched, EpochNotFrozen
     function quorumContext(uint64 epoch) external view returns (QuorumContext memory);
 
+    /// @notice EIP-712 domain of everything validators sign; follows the chain id of the settlement chain.
     function domainSeparator() external view returns (bytes32);
 }

@@ -44,7 +44,7 @@ interface IAndeConsensusExtension is IAndeConsensusEvents {
 
     // Reads: validators ---------------------------------------------------------------------------
 
-    /// @notice Signers of the current epoch in set order; before launch the candidates.
+    /// @notice Signers of the current epoch in set order; while not launched the candidates.
     function getActiveValidators() external view returns (address[] memory);
 
     /// @notice Members of the set of `epoch` in set order.
@@ -66,10 +66,14 @@ interface IAndeConsensusExtension is IAndeConsensusEvents {
 
     /// @notice Id that the key belongs to, for ever; 0 when it was never used.
     function idOfSigner(address signer) external view returns (uint32);
+
+    /// @notice Id that the account owns now; 0 when it owns none.
     function idOfOwner(address owner_) external view returns (uint32);
 
-    /// @notice True for a signer of the current epoch's set; before launch for a candidate.
+    /// @notice True for a signer of the current epoch's set; while not launched for a candidate.
     function isActiveSigner(address signer) external view returns (bool);
+
+    /// @notice True when the account may register or take over a validator as far as the list of allowed ones goes.
     function isAllowed(address owner_) external view returns (bool);
 
     /// @notice Nonce of the owner's next SignerKey message.
@@ -85,8 +89,14 @@ interface IAndeConsensusExtension is IAndeConsensusEvents {
 
     /// @notice Proposer of a height after `skip` proposers of its window were passed over.
     function proposerAt(uint64 height, uint32 skip) external view returns (address);
+
+    /// @notice The same as index in the set of the epoch and as id.
     function proposerIndexAt(uint64 height, uint32 skip) external view returns (uint256 index, uint32 id);
+
+    /// @notice Epoch of an L2 height.
     function epochOf(uint64 height) external view returns (uint64);
+
+    /// @notice Window of an L2 height.
     function windowOf(uint64 height) external view returns (uint64);
 
     /// @notice Epoch of the last accepted batch; before the first one after launch or relaunch, the first epoch.
@@ -98,11 +108,19 @@ interface IAndeConsensusExtension is IAndeConsensusEvents {
 
     /// @notice seed(e) = keccak256(abi.encode(seed(e-1), e, setId(e))), seed(-1) = 0. Zero when not frozen.
     function seedOf(uint64 epoch) external view returns (bytes32);
+
+    /// @notice Era of the messages that count now; it grows with every halt and every escape batch.
     function era() external view returns (uint32);
+
+    /// @notice False before the launch and from a halt to the relaunch.
     function launched() external view returns (bool);
+
+    /// @notice Weight of all members of the set of `epoch`.
+    /// @custom:reverts EpochNotFrozen
     function totalWeight(uint64 epoch) external view returns (uint256);
 
-    /// @notice Settlement time at which the first batch of the next epoch was accepted; 0 while it is open.
+    /// @notice Settlement time at which the first batch of the next epoch was accepted, or at which a halt found all of
+    ///         its heights in batches; 0 before.
     function epochClosedAt(uint64 epoch) external view returns (uint64);
 
     /// @notice Windows of `epoch` in which the validator was skipped, as certified by accepted batches.
@@ -113,8 +131,13 @@ interface IAndeConsensusExtension is IAndeConsensusEvents {
 
     // Reads: contract -----------------------------------------------------------------------------
 
+    /// @notice Parameters that are effective now.
     function config() external view returns (ConsensusConfig memory);
+
+    /// @notice Token of the stake.
     function stakeToken() external view returns (address);
+
+    /// @notice The coordinator; zero before the first one.
     function coordinator() external view returns (address);
 
     /// @notice Contract with the code of exits, slashing, downtime and halts; zero before the first coordinator.
@@ -125,21 +148,39 @@ interface IAndeConsensusExtension is IAndeConsensusEvents {
 
     /// @notice Sum of all stakes, token wei.
     function bonded() external view returns (uint256);
+
+    /// @notice Version of the contracts.
     function version() external pure returns (string memory);
 
     /// @notice Hash that stands for batch 0: keccak256(abi.encode("ANDE_GENESIS", l2ChainId, l2GenesisHash)).
     function genesisBatchHash() external view returns (bytes32);
 
+    /// @notice What a validator signs for a vote.
     function voteDigest(Vote calldata vote) external view returns (bytes32);
+
+    /// @notice What a validator signs for a batch.
     function checkpointDigest(Checkpoint calldata checkpoint) external view returns (bytes32);
+
+    /// @notice What a validator signs to open a term.
     function openTermDigest(OpenTerm calldata openTerm_) external view returns (bytes32);
+
+    /// @notice What a signer key signs to be bound to an owner.
     function signerKeyDigest(SignerKey calldata signerKey) external view returns (bytes32);
 
     // Read aliases for existing tooling -----------------------------------------------------------
 
+    /// @notice currentProposer.
     function getCurrentProposer() external view returns (address);
+
+    /// @notice Window of the height after the last accepted batch.
     function getCurrentRotation() external view returns (uint64);
+
+    /// @notice isActiveSigner.
     function isValidator(address signer) external view returns (bool);
+
+    /// @notice Weight of the current set; while not launched, of the candidates.
     function totalVotingPower() external view returns (uint256);
+
+    /// @notice Number of getActiveValidators.
     function getActiveValidatorsCount() external view returns (uint256);
 }

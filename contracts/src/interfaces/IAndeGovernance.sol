@@ -9,10 +9,11 @@ import {IAndeConsensusEvents} from "./IAndeConsensusEvents.sol";
 ///      accepted batch, a frozen set or the choice of a proposer, nor remove a validator or shorten an unbonding.
 interface IAndeGovernance is IAndeConsensusEvents {
     /// @notice Changes one parameter from the next frozen epoch on, inside its hard bounds. Owner only, after launch.
-    /// @param key Name of a field of ConsensusConfig as bytes32: timeoutBlocks, mode, minValidators, maxValidators,
+    /// @param key Name of a field of ConsensusConfig as bytes32: timeoutBlocks, minValidators, maxValidators,
     ///            minStake, maxWeightBps, quorum (quorumNum << 16 | quorumDen), evidenceWindow, unbondingDelay (can only grow),
     ///            haltTimeout, jailDuration, baseSlashBps, correlationFactor, reporterShareBps, downtimeSlashBps2,
     ///            downtimeSlashBps3, slashSink.
+    ///            What decides whose turn it is (mode, window sizes) cannot be changed after the launch.
     /// @custom:reverts NotLaunched, ParamOutOfBounds (with min > max for a key that cannot be changed)
     function setParam(bytes32 key, uint256 value) external;
 

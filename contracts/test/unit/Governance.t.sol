@@ -76,12 +76,10 @@ contract GovernanceTest is DutiesFixture {
 
     function test_setParam_rulesOfASetAreFrozen() external {
         consensus.setParam("quorum", (3 << 16) | 4);
-        consensus.setParam("mode", 1);
         finishEpoch();
         assertEq(consensus.quorumContext(2).quorumDen, 3, "frozen before");
         assertEq(consensus.quorumContext(3).quorumDen, 4, "frozen after");
         assertEq(consensus.quorumContext(3).quorumNum, 3, "frozen after");
-        assertEq(uint8(consensus.config().mode), 1, "mode");
     }
 
     /// @notice A3: every key inside its bounds, and nothing else can be changed.
@@ -94,7 +92,7 @@ contract GovernanceTest is DutiesFixture {
         _refused("minValidators", 0);
         _refused("timeoutBlocks", 0);
         _refused("timeoutBlocks", 65_536);
-        _refused("mode", 2);
+        _refused("mode", 1);
         _refused("maxWeightBps", 10_001);
         _refused("quorum", (3 << 16) | 3);
         _refused("quorum", (1 << 16) | 3);
@@ -102,7 +100,6 @@ contract GovernanceTest is DutiesFixture {
         _refused("quorum", 2 << 16);
         _refused("quorum", (1 << 32) | (2 << 16) | 3);
         _refused("quorumNum", 2);
-        _refused("mode", 256);
         _refused("evidenceWindow", 1 hours - 1);
         _refused("evidenceWindow", 2 days); // unbonding would not be longer
         _refused("haltTimeout", 1 hours - 1);
@@ -145,9 +142,8 @@ contract GovernanceTest is DutiesFixture {
     }
 
     function test_setParam_everyKey() external {
-        bytes32[17] memory keys = [
+        bytes32[16] memory keys = [
             bytes32("timeoutBlocks"),
-            "mode",
             "minValidators",
             "maxValidators",
             "minStake",
@@ -164,24 +160,8 @@ contract GovernanceTest is DutiesFixture {
             "downtimeSlashBps3",
             "slashSink"
         ];
-        uint256[17] memory values = [
-            uint256(11),
-            1,
-            2,
-            60,
-            1001e18,
-            3300,
-            (4 << 16) | 6,
-            2 hours,
-            3 days,
-            2 days,
-            2,
-            600,
-            2,
-            400,
-            11,
-            101,
-            0xBEEF
+        uint256[16] memory values = [
+            uint256(11), 2, 60, 1001e18, 3300, (4 << 16) | 6, 2 hours, 3 days, 2 days, 2, 600, 2, 400, 11, 101, 0xBEEF
         ];
         for (uint256 i = 0; i < keys.length; ++i) {
             consensus.setParam(keys[i], values[i]);
@@ -189,7 +169,6 @@ contract GovernanceTest is DutiesFixture {
         finishEpoch();
         ConsensusConfig memory c = consensus.config();
         assertEq(c.timeoutBlocks, 11, "timeoutBlocks");
-        assertEq(uint8(c.mode), 1, "mode");
         assertEq(c.minValidators, 2, "minValidators");
         assertEq(c.maxValidators, 60, "maxValidators");
         assertEq(c.minStake, 1001e18, "minStake");
@@ -236,6 +215,7 @@ contract GovernanceTest is DutiesFixture {
         submit(s);
         VM.expectRevert(abi.encodeWithSelector(PausedFor.selector, 2, until));
         coordinator.checkBatch(s.header, s.da, s.qc, s.skips);
+        assertEq(consensus.quorumContext(1).size, 4, "nodes read sets as ever");
         register(5, STAKE); // not paused
         setTime(until - 1);
         VM.expectRevert(abi.encodeWithSelector(PausedFor.selector, 2, until));

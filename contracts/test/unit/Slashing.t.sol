@@ -132,6 +132,19 @@ contract SlashingTest is DutiesFixture {
         assertEq(viewOf(2).stake, STAKE, "untouched");
     }
 
+    /// @notice An era that has not begun is nobody's business, even properly signed.
+    function test_voteEvidence_ofFutureEra_reverts() external {
+        Vote memory v = vote(0, keccak256("a"));
+        v.era = 1;
+        (bytes memory sigA, bytes memory sigB) = conflictingVotes(v, key(2));
+        VM.expectRevert(InvalidEvidence.selector);
+        consensus.submitVoteEvidence(v, keccak256("b"), 1, sigA, sigB);
+        VM.prank(address(coordinator));
+        consensus.onEscape(0);
+        consensus.submitVoteEvidence(v, keccak256("b"), 1, sigA, sigB);
+        assertEq(statusOf(2), TOMBSTONED, "once it has begun");
+    }
+
     /// @notice Votes for different heights, rounds or kinds never make evidence together.
     function testFuzz_voteEvidence_differentPlaces_revert(uint256 which, uint64 by) external {
         by = uint64(bound(by, 1, 1000));
