@@ -52,7 +52,7 @@ pub enum Recovery {
     /// The head is the stored tip.
     Ready,
     /// The executor is behind: give it the stored blocks after `number` by
-    /// [`validate`](Executor::validate) and [`commit`](Executor::commit), in order.
+    /// [`adopt`](Executor::adopt) and [`commit`](Executor::commit), in order.
     Behind {
         /// Number of the executor's head.
         number: u64,
@@ -70,13 +70,14 @@ pub enum Recovery {
 ///   durable elsewhere; a crash in between is repaired by `recover`. Committing the head again is
 ///   a no-op.
 ///
-/// # How the planned executors fit
+/// # How the executors fit
 /// | here | embedded EVM | Engine API client |
 /// |---|---|---|
-/// | `propose` | executes the given transactions on the head's state, drops those that fail | as embedded: a proposer always builds with the embedded executor |
-/// | `validate` | executes, compares every header field | `engine_newPayloadV3(payload, [], parent_consensus_hash)`; `VALID`, `INVALID` and `SYNCING` map one to one |
-/// | `commit` | writes the kept state changes | `engine_forkchoiceUpdatedV3(head = safe = finalized = hash)` |
-/// | `recover` | state is behind the tip by the blocks whose changes were not written | number of the client's own head |
+/// | `propose` | executes the given transactions on the head's state, drops those that fail | as embedded, then as `validate` |
+/// | `validate` | executes, compares every header field | as embedded, then `engine_newPayloadV3(payload, [], parent_consensus_hash)`: `VALID` and `INVALID` map one to one, every other answer is `Syncing` |
+/// | `adopt` | as `validate` | as embedded |
+/// | `commit` | writes the kept state changes | as embedded, then `engine_forkchoiceUpdatedV3(head = safe = finalized = hash)` if the client answers |
+/// | `recover` | state is behind the tip by the blocks whose changes were not written | as embedded; the client has to be on the chain and gets the stored blocks after its own head |
 ///
 /// A [`Payload`] converts to `ExecutionPayloadV3` and back without loss: decode the header, copy
 /// its fields, `transactions` as they are, `withdrawals = []`, `blockHash = payload.hash()`.
@@ -114,7 +115,21 @@ pub trait Executor: Send + Sync + 'static {
         payload: &Payload,
     ) -> Result<PayloadStatus, ExecutionError>;
 
-    /// Makes a validated block on the head the new head and forgets its rivals.
+    /// As [`validate`](Self::validate), for a block that is certified: it will be the head whatever
+    /// this node thinks of it. An executor of several judges that all have to agree before a vote
+    /// does not wait here for one that cannot answer.
+    ///
+    /// # Errors
+    /// As `validate`.
+    async fn adopt(
+        &self,
+        attributes: &Attributes,
+        payload: &Payload,
+    ) -> Result<PayloadStatus, ExecutionError> {
+        self.validate(attributes, payload).await
+    }
+
+    /// Makes a validated or adopted block on the head the new head and forgets its rivals.
     ///
     /// # Errors
     /// [`ExecutionError::NotValidated`] when there is no such result; otherwise the executor did

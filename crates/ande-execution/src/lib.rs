@@ -3,7 +3,8 @@
 //! [`Executor`] is what the chain asks of whatever turns transactions into blocks: make a payload,
 //! judge a payload, make it the head. [`Payload`] is the currency: a bit-exact Ethereum header with
 //! its transactions. [`EmbeddedExecutor`] runs the EVM in this process on a state of its own, read
-//! through [`EvmReader`]; [`NoneExecutor`] orders opaque transactions without running them.
+//! through [`EvmReader`]; [`EngineExecutor`] has each block judged by an external execution client as
+//! well; [`NoneExecutor`] orders opaque transactions without running them.
 //!
 //! No type of the EVM library leaves this crate: interfaces speak alloy's types.
 
@@ -17,7 +18,9 @@ mod payload;
 pub mod state;
 
 pub use engine_api::{
-    ClientBlock, EngineClient, EngineConfig, EngineError, EngineStatus, JwtSecret,
+    ClientBlock, ClientHealth, ClientStatus, EngineClient, EngineConfig, EngineError,
+    EngineExecutor, EngineStatus, JwtSecret, MIN_ENGINE_BLOCK_TIME, Patience, PayloadSource,
+    check_engine_block_time,
 };
 pub use error::{ExecutionError, PayloadError};
 pub use evm::{

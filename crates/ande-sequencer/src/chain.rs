@@ -136,9 +136,20 @@ impl Chain {
     }
 
     /// Executes the payload of a block on the tip; `Err` is the verdict to give.
-    async fn execute(&self, tip: &Tip, header: &Header, payload: &Payload) -> Result<(), Verdict> {
+    async fn execute(
+        &self,
+        tip: &Tip,
+        header: &Header,
+        payload: &Payload,
+        stage: Stage,
+    ) -> Result<(), Verdict> {
         let attributes = attributes(tip, header.timestamp_ms, header.proposer);
-        match self.parts.executor.validate(&attributes, payload).await {
+        let executor = &self.parts.executor;
+        let status = match stage {
+            Stage::Candidate => executor.validate(&attributes, payload).await,
+            Stage::Certified => executor.adopt(&attributes, payload).await,
+        };
+        match status {
             Ok(PayloadStatus::Valid) => Ok(()),
             Ok(PayloadStatus::Invalid(reason)) => Err(Verdict::Invalid(reason)),
             Ok(PayloadStatus::Syncing(reason)) => Err(Verdict::Unknown(reason)),
@@ -184,7 +195,7 @@ impl Chain {
             judge_order(&transactions, base_fee).map_err(Verdict::Invalid)?;
         }
         reach("validate-before-execute").await;
-        self.execute(&tip, &candidate.block.header, &payload).await?;
+        self.execute(&tip, &candidate.block.header, &payload, Stage::Candidate).await?;
         reach("validate-after-execute").await;
         self.parts
             .store
@@ -201,7 +212,7 @@ impl Chain {
             return Err(AppError::Unavailable(format!("the tip moved to {}", tip.parent.height)));
         }
         let config = &self.parts.config;
-        let timestamp_ms = now_ms().max(tip.parent.timestamp_ms);
+        let timestamp_ms = block_timestamp(now_ms(), tip.parent.timestamp_ms, config.own_second);
         let attributes = attributes(&tip, timestamp_ms, self.parts.signer);
         reach("build-before-execute").await;
         let payload = match config.ordering {
@@ -398,7 +409,7 @@ impl Application for Chain {
             self.parts.pool.look_up(&commit.block.transactions).await.map_err(AppError::Fatal)?;
         let payload = Payload::of_block(&commit.block);
         reach("commit-before-execute").await;
-        self.execute(&tip, header, &payload).await.map_err(|verdict| {
+        self.execute(&tip, header, &payload, Stage::Certified).await.map_err(|verdict| {
             AppError::Fatal(format!(
                 "block {} is certified but does not execute here: {verdict:?}",
                 header.height
@@ -478,6 +489,15 @@ impl Chain {
     }
 }
 
+/// What is being executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// A block to vote on.
+    Candidate,
+    /// A block that is final.
+    Certified,
+}
+
 /// Brings an executor to the tip of the stored chain: replays what it misses and compares every
 /// result with the certified block. Returns the height of the tip.
 ///
@@ -532,7 +552,7 @@ async fn replay(
         let header = &commit.block.header;
         let attributes = attributes(&parent, header.timestamp_ms, header.proposer);
         let payload = Payload::of_block(&commit.block);
-        let status = executor.validate(&attributes, &payload).await?;
+        let status = executor.adopt(&attributes, &payload).await?;
         if status != PayloadStatus::Valid {
             return Err(SequencerError::Inconsistent(format!(
                 "stored block {height} does not execute again: {status:?}"
@@ -565,6 +585,14 @@ fn base_fee(payload: &Payload) -> Result<u128, PayloadError> {
     Ok(u128::from(payload.decode_header()?.base_fee_per_gas.unwrap_or_default()))
 }
 
+/// Timestamp of a block built now: never before its parent's, and in a later second when each block
+/// has one of its own. With blocks a second or more apart that is at most a few milliseconds ahead
+/// of the clock.
+fn block_timestamp(now_ms: u64, parent_ms: u64, own_second: bool) -> u64 {
+    let earliest = if own_second { (parent_ms / 1_000 + 1) * 1_000 } else { parent_ms };
+    now_ms.max(earliest)
+}
+
 fn now_ms() -> u64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
@@ -584,4 +612,19 @@ fn chain_of(error: &dyn std::error::Error) -> String {
 
 fn fatal<E: std::error::Error>(doing: &'static str) -> impl FnOnce(E) -> AppError {
     move |error| AppError::Fatal(format!("{doing}: {}", chain_of(&error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_get_a_second_of_their_own_where_it_is_asked_for() {
+        assert_eq!(block_timestamp(5_400, 5_300, false), 5_400);
+        assert_eq!(block_timestamp(5_400, 5_700, false), 5_700);
+        assert_eq!(block_timestamp(5_999, 5_001, true), 6_000);
+        assert_eq!(block_timestamp(6_001, 5_001, true), 6_001);
+        assert_eq!(block_timestamp(4_000, 5_000, true), 6_000);
+        assert_eq!(block_timestamp(6_000, 5_999, true), 6_000);
+    }
 }

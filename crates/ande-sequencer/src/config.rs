@@ -21,6 +21,9 @@ pub struct SequencerConfig {
     pub ordering: Ordering,
     /// How far ahead of the local clock a proposal's timestamp may be before this node abstains.
     pub clock_tolerance: Duration,
+    /// Whether each block built here has a second of its own, which nodes with an external
+    /// execution client insist on. For block times of at least a second.
+    pub own_second: bool,
 }
 
 impl SequencerConfig {
@@ -34,6 +37,7 @@ impl SequencerConfig {
             max_block_bytes: MAX_BLOCK_BYTES / 2,
             ordering: Ordering::Arrival,
             clock_tolerance: Duration::from_secs(5),
+            own_second: false,
         }
     }
 }

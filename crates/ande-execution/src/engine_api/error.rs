@@ -66,6 +66,14 @@ pub enum EngineError {
         /// Its text, shortened.
         message: String,
     },
+    /// The client has another chain id.
+    #[error("the execution client has the chain id {theirs}, this chain {ours}")]
+    ChainId {
+        /// Chain id here.
+        ours: u64,
+        /// Chain id there.
+        theirs: u64,
+    },
     /// The client runs another chain.
     #[error("the execution client has the genesis {theirs}, this chain {ours}")]
     Genesis {
@@ -112,6 +120,12 @@ pub enum EngineError {
         /// Its answer.
         answer: &'static str,
     },
+    /// All questions together took too long.
+    #[error("the execution client was not done within {0:?}")]
+    Slow(Duration),
+    /// It failed and is being brought back.
+    #[error("the execution client failed and is being brought back to the chain")]
+    Returning,
     /// A committed block that the client needs is stored nowhere.
     #[error("the execution client needs block {0}, which is not stored here")]
     NotStored(u64),
@@ -134,7 +148,9 @@ impl EngineError {
     #[must_use]
     pub const fn is_passing(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Timeout { .. } | Self::NotReady { .. } => true,
+            Self::Unreachable(_) | Self::Timeout { .. } | Self::NotReady { .. } | Self::Slow(_) => {
+                true
+            }
             Self::Http { status, .. } => *status >= 500 || *status == 429 || *status == 408,
             // Internal and server errors; the others say that the request is wrong.
             Self::Rpc { code, .. } => *code == -32603 || (*code <= -32000 && *code >= -32099),
