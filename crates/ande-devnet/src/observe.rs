@@ -77,6 +77,12 @@ impl Observation {
         self.status.pointer("/consensus/phase").and_then(Value::as_str).unwrap_or("unknown")
     }
 
+    /// How the external execution client is doing: `up`, `down` and so on; none without one.
+    #[must_use]
+    pub fn execution_client(&self) -> Option<&str> {
+        self.status.pointer("/execution_client/health").and_then(Value::as_str)
+    }
+
     /// Why the chain does not go on here, if it does not.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
@@ -104,10 +110,12 @@ mod tests {
             "leader": {"leader_id": 3},
             "consensus": {"phase": "halted", "halted": "disk", "peers": 3, "skip": 1, "window": 4},
             "queue": {"depth": 7},
+            "execution_client": {"health": "up"},
         });
         let seen = Observation { status };
         assert_eq!((seen.height(), seen.peers(), seen.pooled()), (42, 3, 7));
         assert_eq!((seen.proposer(), seen.skip(), seen.window()), (Some(3), Some(1), Some(4)));
+        assert_eq!(seen.execution_client(), Some("up"));
         assert_eq!(seen.trouble().as_deref(), Some("halted: disk"));
         assert_eq!(Observation::default().trouble(), None);
         assert_eq!(Observation::default().proposer(), None);

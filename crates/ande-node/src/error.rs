@@ -102,6 +102,9 @@ pub enum NodeError {
         #[source]
         source: Option<std::io::Error>,
     },
+    /// The external execution client.
+    #[error("the execution client cannot be used")]
+    Client(#[source] ande_execution::EngineError),
     /// The chain.
     #[error(transparent)]
     Sequencer(#[from] SequencerError),
@@ -128,6 +131,7 @@ impl NodeError {
             | Self::Deployment(_)
             | Self::Timing(_)
             | Self::Settlement(_)
+            | Self::Client(_)
             | Self::Genesis { .. } => EXIT_CONFIG,
             Self::Key(_) | Self::Guard(_) | Self::Sign(_) => EXIT_KEY,
             _ => 1,

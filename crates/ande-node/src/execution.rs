@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use ande_execution::{
-    EmbeddedExecutor, EvmConfig, EvmGenesis, EvmReader, Executor, MAX_GENESIS_BYTES, NoneExecutor,
-    NoneGenesis, Payload, state::StateOptions,
+    ClientStatus, EmbeddedExecutor, EngineClient, EngineConfig, EngineExecutor, EvmConfig,
+    EvmGenesis, EvmReader, Executor, JwtSecret, MAX_GENESIS_BYTES, NoneExecutor, NoneGenesis,
+    Patience, Payload, state::StateOptions,
 };
 use ande_pool::{AccountSource, UnknownAccounts};
 use ande_sequencer::{EvmAccounts, Ordering, SenderCache, StoreIndex};
 use ande_store::Store;
+use tokio::sync::watch;
 use tracing::warn;
 
 use crate::{
@@ -74,12 +76,18 @@ pub(crate) struct Execution {
     pub(crate) accounts: Arc<dyn AccountSource>,
     pub(crate) gas_limit: u64,
     evm: Option<EmbeddedExecutor>,
+    client: Option<watch::Receiver<ClientStatus>>,
 }
 
 impl Execution {
     /// Reads the state, if there is one.
     pub(crate) fn reader(&self) -> Option<EvmReader> {
         self.evm.as_ref().map(EmbeddedExecutor::reader)
+    }
+
+    /// How the external execution client is doing, if there is one.
+    pub(crate) fn client(&self) -> Option<watch::Receiver<ClientStatus>> {
+        self.client.clone()
     }
 
     /// Writes what is not on disk yet.
@@ -92,12 +100,41 @@ impl Execution {
     }
 }
 
+/// An external execution client and how long it is waited for.
+pub(crate) struct Client {
+    engine: EngineClient,
+    patience: Patience,
+}
+
+/// The configured execution client, not connected to yet.
+///
+/// # Errors
+/// A URL that cannot be asked.
+pub(crate) fn client(
+    config: &NodeConfig,
+    secret: Option<JwtSecret>,
+) -> Result<Option<Client>, NodeError> {
+    let (Some(client), Some(secret)) = (&config.client, secret) else { return Ok(None) };
+    let engine = EngineClient::new(EngineConfig {
+        request_timeout: client.request_timeout,
+        ..EngineConfig::new(client.url.clone(), secret)
+    })
+    .map_err(NodeError::Client)?;
+    let patience = Patience {
+        verdict: client.verdict_timeout,
+        start: client.start_timeout,
+        ..Patience::default()
+    };
+    Ok(Some(Client { engine, patience }))
+}
+
 /// Opens the executor of a genesis.
 ///
 /// # Errors
 /// A state that cannot be read or is another chain's.
 pub(crate) async fn open(
     genesis: Genesis,
+    client: Option<Client>,
     config: &NodeConfig,
     store: &Store,
     senders: Arc<SenderCache>,
@@ -109,6 +146,7 @@ pub(crate) async fn open(
                 accounts: Arc::new(UnknownAccounts),
                 gas_limit: u64::MAX,
                 evm: None,
+                client: None,
             });
         }
         Genesis::Evm(genesis, history_blocks) => (*genesis, history_blocks),
@@ -123,10 +161,20 @@ pub(crate) async fn open(
         .await
         .map_err(|_| NodeError::Service("opening the state"))??;
     let reader = evm.reader();
+    let (executor, client): (Arc<dyn Executor>, _) = match client {
+        None => (Arc::new(evm.clone()), None),
+        Some(Client { engine, patience }) => {
+            let source = Arc::new(StoreIndex(store.clone()));
+            let joined = EngineExecutor::new(evm.clone(), engine, source, patience);
+            let status = joined.status();
+            (Arc::new(joined), Some(status))
+        }
+    };
     Ok(Execution {
-        executor: Arc::new(evm.clone()),
+        executor,
         gas_limit: reader.gas_limit(),
         accounts: Arc::new(EvmAccounts(reader)),
         evm: Some(evm),
+        client,
     })
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ande_execution::JwtSecret;
 use ande_primitives::{KeyError, NodeKey, ValidatorKey};
 use ed25519_dalek::pkcs8::DecodePrivateKey as _;
 use zeroize::Zeroizing;
@@ -82,6 +83,17 @@ pub fn read_node_key(path: &Path) -> Result<NodeKey, KeyFileError> {
     })
 }
 
+/// Reads the secret that an execution client shares: 64 hexadecimal digits.
+///
+/// # Errors
+/// [`KeyFileError`] with what to do about it.
+pub(crate) fn read_jwt_secret(path: &Path) -> Result<JwtSecret, KeyFileError> {
+    JwtSecret::from_hex(&read(path)?).map_err(|_| KeyFileError::Format {
+        path: path.into(),
+        expected: "expected the execution client's JWT secret as 64 hexadecimal digits",
+    })
+}
+
 fn read(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
     let failed = |source| KeyFileError::Read { path: path.into(), source };
     check_permissions(path).map_err(failed)??;
@@ -150,6 +162,7 @@ mod tests {
         let (_dir, path) = key_file(&"11".repeat(32), 0o644);
         let error = read_validator_key(&path).unwrap_err().to_string();
         assert!(error.contains("chmod 600"), "{error}");
+        assert!(matches!(read_jwt_secret(&path), Err(KeyFileError::Permissions { .. })));
     }
 
     #[test]
@@ -157,6 +170,11 @@ mod tests {
         for content in ["", "zz", &"00".repeat(32), &"11".repeat(31), &"ff".repeat(32)] {
             let (_dir, path) = key_file(content, 0o600);
             assert!(read_validator_key(&path).is_err(), "{content}");
+        }
+        for content in ["", "zz", &"11".repeat(31)] {
+            let (_dir, path) = key_file(content, 0o600);
+            let error = read_jwt_secret(&path).unwrap_err().to_string();
+            assert!(error.contains("64 hexadecimal digits"), "{error}");
         }
     }
 }

@@ -6,6 +6,7 @@ use alloy_primitives::B256;
 use ande_batcher::{Batcher, BatcherConfig, BatcherParts, CheckpointService, Ledger};
 use ande_consensus::{ConsensusSigner, OrderingEngine};
 use ande_consensus_bft::{BftConfig, BftEngine, EnginePeer};
+use ande_execution::{JwtSecret, MIN_ENGINE_BLOCK_TIME};
 use ande_l1::{L1Config, L1Reader, TxConfig, TxManager};
 use ande_peer::{Hello, PeerAuth, PeerClient, PeerTimeouts};
 use ande_pool::{Pool, PoolLimits};
@@ -25,7 +26,7 @@ use crate::{
     config::{LogFormat, Mode, NodeConfig},
     error::NodeError,
     execution::{self, Genesis},
-    keyfile::{read_node_key, read_validator_key},
+    keyfile::{read_jwt_secret, read_node_key, read_validator_key},
     observe::{Observed, observe},
     peer_service::PeerService,
     settlement,
@@ -40,6 +41,8 @@ pub(crate) struct Keys {
     pub(crate) validator: ValidatorKey,
     pub(crate) node: NodeKey,
     pub(crate) poster: ValidatorKey,
+    /// Shared with the execution client, if there is one.
+    pub(crate) client: Option<JwtSecret>,
 }
 
 /// Reads all key files.
@@ -52,7 +55,9 @@ pub(crate) fn read_keys(config: &NodeConfig) -> Result<Keys, NodeError> {
         Some(path) => read_validator_key(path)?,
         None => validator.clone(),
     };
-    Ok(Keys { validator, node: read_node_key(&config.node_key)?, poster })
+    let client =
+        config.client.as_ref().map(|client| read_jwt_secret(&client.jwt_secret)).transpose()?;
+    Ok(Keys { validator, node: read_node_key(&config.node_key)?, poster, client })
 }
 
 /// Runs a node until it is told to stop.
@@ -174,10 +179,13 @@ async fn assemble(
         heartbeat: config.heartbeat,
         max_block_bytes: batches.max_block_transaction_bytes(MAX_COMMITTEE),
         ordering: genesis.ordering(),
+        // Some node of the cluster may have an external execution client.
+        own_second: config.block_time >= MIN_ENGINE_BLOCK_TIME,
         ..SequencerConfig::new(config.l2_chain_id)
     };
     let senders = Arc::new(SenderCache::new());
-    let execution = execution::open(genesis, &config, &store, senders.clone()).await?;
+    let external = execution::client(&config, keys.client.clone())?;
+    let execution = execution::open(genesis, external, &config, &store, senders.clone()).await?;
     let limits = PoolLimits {
         max_transactions: config.pool_max_transactions,
         max_bytes: config.pool_max_bytes,
@@ -258,6 +266,7 @@ async fn assemble(
         l1: l1.clone(),
         peers: directory.book(),
         evm: execution.reader(),
+        client: execution.client(),
         apis: RpcApis {
             public: config.rpc_namespaces.clone(),
             pending_transactions: config.rpc_pending_transactions,
@@ -287,6 +296,7 @@ async fn assemble(
         heads: store.heads(),
         l1: l1.clone(),
         ingress: ingress.clone(),
+        client: execution.client(),
         peer_client,
     };
     services.spawn(named("observer", done(observe(observed, stop.clone()))));

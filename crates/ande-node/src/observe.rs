@@ -6,6 +6,7 @@ use std::{
 };
 
 use ande_consensus::{EnginePhase, Heads, TransactionIngress, View};
+use ande_execution::{ClientHealth, ClientStatus};
 use ande_l1::L1View;
 use ande_peer::PeerClient;
 use ande_primitives::Epoch;
@@ -24,6 +25,7 @@ pub(crate) struct Observed {
     pub(crate) heads: watch::Receiver<Heads>,
     pub(crate) l1: watch::Receiver<L1View>,
     pub(crate) ingress: Arc<dyn TransactionIngress>,
+    pub(crate) client: Option<watch::Receiver<ClientStatus>>,
     pub(crate) peer_client: Arc<PeerClient>,
 }
 
@@ -64,6 +66,7 @@ impl Observed {
         metrics.tx_forwarded_gauge.set(forwarded);
 
         self.settlement();
+        self.execution_client();
         metrics.uptime_ms.set(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
     }
 
@@ -90,6 +93,15 @@ impl Observed {
         let proposer = view.proposer.and_then(|signer| set.committee.get(signer));
         metrics.consensus_current_proposer.set(proposer.map_or(0, |member| u64::from(member.id)));
         metrics.consensus_rotation_count.set(set.rules.window_of(heads.latest).0);
+    }
+
+    fn execution_client(&self) {
+        let Some(client) = &self.client else { return };
+        let (metrics, client) = (&self.metrics, client.borrow());
+        metrics.client_up.set_flag(client.health == ClientHealth::Up);
+        metrics.client_head.set(client.head);
+        metrics.client_failures.raise_to(client.failures);
+        metrics.client_blocks_fed.raise_to(client.fed);
     }
 
     fn settlement(&self) {

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use ande_consensus::EnginePhase;
+use ande_execution::ClientHealth;
 use axum::{
     Json,
     extract::State,
@@ -28,6 +29,9 @@ pub struct Checks {
     /// The settlement chain was read lately. Only warns: blocks and reads go on without it, and
     /// taking every node out of the load balancer because of it would be the real outage.
     pub l1: bool,
+    /// The external execution client gives verdicts, or there is none. Only warns: without it the
+    /// node does not vote, but it follows the chain and answers.
+    pub execution_client: bool,
     /// The node is about to stop.
     pub draining: bool,
 }
@@ -77,11 +81,29 @@ impl Readiness {
             }
             fresh
         };
+        let execution_client =
+            match services.client.as_ref().map(|client| client.borrow().health.clone()) {
+                None | Some(ClientHealth::Up) => true,
+                Some(ClientHealth::Starting) => {
+                    warnings.push("the execution client was not asked yet".into());
+                    false
+                }
+                Some(ClientHealth::Down(reason)) => {
+                    warnings.push(format!(
+                        "this node does not vote: its execution client gives no verdicts: {reason}"
+                    ));
+                    false
+                }
+                Some(ClientHealth::Disagrees(reason)) => {
+                    warnings.push(format!("this node did not vote for a block: {reason}"));
+                    false
+                }
+            };
         let synced = lag_blocks <= limits.ready_lag;
         let draining = services.draining.is_cancelled();
         Self {
             ready: db && synced && engine && !draining,
-            checks: Checks { db, synced, engine, l1, draining },
+            checks: Checks { db, synced, engine, l1, execution_client, draining },
             lag_blocks,
             warnings,
         }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use alloy_primitives::{Address, Bytes};
 use ande_consensus::{TransactionIngress, View};
-use ande_execution::EvmReader;
+use ande_execution::{ClientStatus, EvmReader};
 use ande_l1::L1View;
 use ande_peer::Hello;
 use ande_primitives::NodeId;
@@ -163,6 +163,8 @@ pub struct RpcServices {
     /// State, receipts and execution; none with an executor that has no state. Methods that need
     /// it are then unknown.
     pub evm: Option<EvmReader>,
+    /// How the external execution client is doing; none without one.
+    pub client: Option<watch::Receiver<ClientStatus>>,
     /// What the listeners serve.
     pub apis: RpcApis,
     /// Where transactions go.

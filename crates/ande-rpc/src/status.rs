@@ -1,6 +1,7 @@
 //! `/status`: everything an operator asks first. Names of earlier systems are kept.
 
 use ande_consensus::EnginePhase;
+use ande_execution::ClientHealth;
 use ande_primitives::Term;
 use ande_store::BatchState;
 use serde_json::{Value, json};
@@ -42,6 +43,7 @@ pub(crate) async fn status(context: &Context) -> Value {
         },
         "mode": info.mode,
         "executor": info.executor,
+        "execution_client": execution_client(context),
         "uptime_ms": millis(context.started.elapsed()),
         "ready": readiness.ready,
         "draining": readiness.checks.draining,
@@ -97,6 +99,25 @@ pub(crate) async fn status(context: &Context) -> Value {
         "settlement": batches.settlement,
         "l1": l1(context),
         "peers": peers,
+    })
+}
+
+/// The external execution client; null without one.
+fn execution_client(context: &Context) -> Value {
+    let Some(client) = &context.services.client else { return Value::Null };
+    let client = client.borrow();
+    let (health, error) = match &client.health {
+        ClientHealth::Starting => ("starting", None),
+        ClientHealth::Up => ("up", None),
+        ClientHealth::Down(error) => ("down", Some(error)),
+        ClientHealth::Disagrees(error) => ("disagrees", Some(error)),
+    };
+    json!({
+        "health": health,
+        "error": error,
+        "head": client.head,
+        "blocks_fed": client.fed,
+        "failures": client.failures,
     })
 }
 

@@ -174,6 +174,16 @@ metrics! {
     batcher_last_posted: Gauge = "ande_da_last_posted_timestamp_seconds", "seconds since 1970",
         "When the contract accepted the last batch";
 
+    // External execution client.
+    client_up: Gauge = "ande_execution_client_up", "flag",
+        "1 while the external execution client gives verdicts; 0 without one";
+    client_head: Gauge = "ande_execution_client_head", "blocks",
+        "Latest block of the external execution client as far as it is known";
+    client_failures: Counter = "ande_execution_client_failures_total", "conversations",
+        "Conversations with the external execution client that ended without what was asked for";
+    client_blocks_fed: Counter = "ande_execution_client_blocks_fed_total", "blocks",
+        "Stored blocks that the external execution client was given because it lacked them";
+
     // Settlement chain.
     l1_up: Gauge = "ande_l1_up", "flag",
         "1 while the last read of the settlement chain succeeded";

@@ -4,6 +4,7 @@
 //! Whatever a test does to it, [`TestCluster::check_invariants`] must pass afterwards.
 
 mod chain;
+mod client;
 mod cluster;
 mod invariants;
 mod measure;
@@ -12,6 +13,7 @@ mod tools;
 mod verify;
 
 pub use chain::{ChainApi, ConsensusBlock};
+pub use client::ExecutionClient;
 pub use cluster::TestCluster;
 pub use invariants::PostedBatch;
 pub use measure::{Gaps, HeightWatch};

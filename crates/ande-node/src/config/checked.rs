@@ -8,11 +8,12 @@ use std::{
 };
 
 use alloy_primitives::Address;
+use ande_execution::check_engine_block_time;
 use ande_l1::Finality;
 use ande_rpc::Namespace;
 use url::Url;
 
-use super::raw::{ExecutorKind, LogFormat, Mode, RawConfig, RawFinality};
+use super::raw::{ExecutorKind, LogFormat, Mode, RawConfig, RawEngine, RawFinality};
 
 /// Everything that is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +45,21 @@ impl ExecutorConfig {
     }
 }
 
+/// An external execution client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientConfig {
+    /// Its Engine API.
+    pub url: Url,
+    /// File with the secret that it shares.
+    pub jwt_secret: PathBuf,
+    /// Longest wait for one answer.
+    pub request_timeout: Duration,
+    /// Longest wait for the verdict on one block.
+    pub verdict_timeout: Duration,
+    /// Longest wait for it when the node starts.
+    pub start_timeout: Duration,
+}
+
 /// A usable configuration.
 #[derive(Clone, Debug)]
 pub struct NodeConfig {
@@ -61,6 +77,8 @@ pub struct NodeConfig {
     pub heartbeat: Duration,
     /// Executor.
     pub executor: ExecutorConfig,
+    /// External execution client that judges every block too.
+    pub client: Option<ClientConfig>,
     /// Key file of the validator.
     pub validator_key: PathBuf,
     /// Sign guard of the validator's key.
@@ -191,6 +209,54 @@ impl Checker {
     }
 }
 
+/// What an execution client needs of the rest of the configuration.
+struct Pace {
+    executor: ExecutorKind,
+    block_time_ms: u64,
+    propose_timeout_ms: u64,
+}
+
+impl Checker {
+    fn client(&mut self, raw: RawEngine, pace: &Pace, base: &Path) -> Option<ClientConfig> {
+        if pace.executor == ExecutorKind::None {
+            self.problem("[engine] has no meaning with executor \"none\"".into());
+        }
+        if let Err(error) = check_engine_block_time(Duration::from_millis(pace.block_time_ms)) {
+            self.problem(format!("chain.block_time_ms with [engine]: {error}"));
+        }
+        let verdict_ms = raw.verdict_timeout_ms.unwrap_or(pace.block_time_ms);
+        if verdict_ms >= pace.propose_timeout_ms {
+            self.problem(format!(
+                "engine.verdict_timeout_ms = {verdict_ms} must be below \
+                 consensus.propose_timeout_ms = {}: a later verdict comes after its round",
+                pace.propose_timeout_ms
+            ));
+        }
+        let url = self.required("engine.url", raw.url);
+        let jwt_secret = base.join(self.required("engine.jwt_secret", raw.jwt_secret));
+        let request_timeout =
+            self.millis("engine.request_timeout_ms", raw.request_timeout_ms, 100, 120_000);
+        let verdict_timeout = self.millis("engine.verdict_timeout_ms", verdict_ms, 100, 120_000);
+        let start_timeout =
+            self.millis("engine.start_timeout_ms", raw.start_timeout_ms, 100, 86_400_000);
+        if url.is_empty() {
+            return None;
+        }
+        let url = match Url::parse(&url) {
+            Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => {
+                parsed
+            }
+            Ok(_) | Err(_) => {
+                self.problem(format!(
+                    "engine.url = \"{url}\" is not an http(s) URL such as http://127.0.0.1:8551"
+                ));
+                return None;
+            }
+        };
+        Some(ClientConfig { url, jwt_secret, request_timeout, verdict_timeout, start_timeout })
+    }
+}
+
 impl NodeConfig {
     /// Checks a raw configuration; relative paths start at `base`.
     ///
@@ -267,6 +333,12 @@ impl NodeConfig {
                 ExecutorConfig::None
             }
         };
+        let pace = Pace {
+            executor: raw.chain.executor,
+            block_time_ms: raw.chain.block_time_ms,
+            propose_timeout_ms,
+        };
+        let client = raw.engine.and_then(|raw| c.client(raw, &pace, base));
         let validator_key = path(c.required("keys.validator", raw.keys.validator));
         let guard =
             raw.keys.guard.map_or_else(|| validator_key.with_added_extension("guard"), path);
@@ -283,6 +355,7 @@ impl NodeConfig {
                 3_600_000,
             ),
             executor,
+            client,
             validator_key,
             guard,
             node_key: path(c.required("keys.node", raw.keys.node)),
@@ -414,6 +487,48 @@ mod tests {
         ] {
             assert!(problems.iter().any(|p| p.contains(key)), "{key} not in {problems:?}");
         }
+    }
+
+    fn with_client(more: &str) -> RawConfig {
+        let engine = format!("url = \"http://127.0.0.1:8551\"\njwt_secret = \"jwt.hex\"\n{more}");
+        RawConfig { engine: Some(toml::from_str(&engine).unwrap()), ..usable() }
+    }
+
+    #[test]
+    fn an_execution_client_waits_as_long_as_the_chain_allows() {
+        let config = NodeConfig::check(with_client(""), Path::new("/etc/ande")).unwrap();
+        let client = config.client.unwrap();
+        assert_eq!(client.url.as_str(), "http://127.0.0.1:8551/");
+        assert_eq!(client.jwt_secret, PathBuf::from("/etc/ande/jwt.hex"));
+        assert_eq!(client.request_timeout, Duration::from_secs(8));
+        assert_eq!(client.verdict_timeout, config.block_time);
+        assert_eq!(client.start_timeout, Duration::from_secs(60));
+        assert_eq!(NodeConfig::check(usable(), Path::new(".")).unwrap().client, None);
+    }
+
+    #[test]
+    fn what_no_execution_client_can_do_is_refused() {
+        let refused = |raw: RawConfig, words: &[&str]| {
+            let problems = NodeConfig::check(raw, Path::new(".")).unwrap_err().0;
+            for word in words {
+                assert!(problems.iter().any(|p| p.contains(word)), "{word} not in {problems:?}");
+            }
+        };
+        let mut raw = with_client("");
+        raw.chain.block_time_ms = 999;
+        refused(raw, &["999ms is too short"]);
+        refused(with_client("verdict_timeout_ms = 4000"), &["must be below"]);
+        refused(with_client("request_timeout_ms = 1"), &["engine.request_timeout_ms"]);
+        refused(with_client("start_timeout_ms = 0"), &["engine.start_timeout_ms"]);
+        let mut raw = with_client("");
+        raw.engine = Some(RawEngine { url: Some("ws://x".into()), ..RawEngine::default() });
+        refused(raw, &["engine.url", "engine.jwt_secret is required"]);
+        let mut raw = with_client("");
+        raw.engine = Some(RawEngine::default());
+        refused(raw, &["engine.url is required", "engine.jwt_secret is required"]);
+        let mut raw = with_client("");
+        (raw.chain.executor, raw.chain.genesis) = (ExecutorKind::None, None);
+        refused(raw, &["no meaning"]);
     }
 
     #[test]

@@ -8,14 +8,14 @@ mod raw;
 
 use std::path::{Path, PathBuf};
 
-pub use checked::{ConfigProblems, ExecutorConfig, NodeConfig};
+pub use checked::{ClientConfig, ConfigProblems, ExecutorConfig, NodeConfig};
 use figment::{
     Figment,
     providers::{Env, Format, Serialized, Toml},
 };
 pub use raw::{
-    ExecutorKind, LogFormat, Mode, RawBatcher, RawChain, RawConfig, RawConsensus, RawEvm,
-    RawFinality, RawKeys, RawL1, RawLog, RawOps, RawP2p, RawPool, RawRpc, RawShutdown,
+    ExecutorKind, LogFormat, Mode, RawBatcher, RawChain, RawConfig, RawConsensus, RawEngine,
+    RawEvm, RawFinality, RawKeys, RawL1, RawLog, RawOps, RawP2p, RawPool, RawRpc, RawShutdown,
 };
 
 /// Variables with the prefix that are not configuration.

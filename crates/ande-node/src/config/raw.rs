@@ -26,6 +26,8 @@ pub struct RawConfig {
     pub chain: RawChain,
     /// The embedded EVM.
     pub evm: RawEvm,
+    /// An external execution client that judges every block too; none when the section is absent.
+    pub engine: Option<RawEngine>,
     /// Key files.
     pub keys: RawKeys,
     /// The settlement chain.
@@ -56,6 +58,7 @@ impl Default for RawConfig {
             name: "node".into(),
             chain: RawChain::default(),
             evm: RawEvm::default(),
+            engine: None,
             keys: RawKeys::default(),
             l1: RawL1::default(),
             p2p: RawP2p::default(),
@@ -119,6 +122,35 @@ pub struct RawEvm {
 impl Default for RawEvm {
     fn default() -> Self {
         Self { history_blocks: 10_000 }
+    }
+}
+
+/// `[engine]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawEngine {
+    /// Engine API of the execution client.
+    pub url: Option<String>,
+    /// File with the secret that the client shares: 64 hexadecimal digits.
+    pub jwt_secret: Option<PathBuf>,
+    /// Longest wait for one answer, milliseconds.
+    pub request_timeout_ms: u64,
+    /// Longest wait for the verdict on one block, milliseconds; the block time when absent.
+    pub verdict_timeout_ms: Option<u64>,
+    /// Longest wait for the client when the node starts, milliseconds. While the client takes
+    /// stored blocks it is waited for longer.
+    pub start_timeout_ms: u64,
+}
+
+impl Default for RawEngine {
+    fn default() -> Self {
+        Self {
+            url: None,
+            jwt_secret: None,
+            request_timeout_ms: 8_000,
+            verdict_timeout_ms: None,
+            start_timeout_ms: 60_000,
+        }
     }
 }
 

@@ -401,6 +401,7 @@ impl Node {
             l1: l1.subscribe(),
             peers: peers.subscribe(),
             evm: evm.as_ref().map(EmbeddedExecutor::reader),
+            client: None,
             apis,
             ingress: pool.clone(),
             metrics: metrics.clone(),
