@@ -128,6 +128,12 @@ pub trait Application: Send + Sync + 'static {
     /// returns, so that it can be restreamed and committed.
     async fn validate(&self, start: &StartHeight, candidate: &Candidate) -> Verdict;
 
+    /// As [`validate`](Self::validate), for a candidate whose certificate the engine has verified:
+    /// it is followed, not voted for, so that who only has a say in votes is not waited for.
+    async fn adopt(&self, start: &StartHeight, candidate: &Candidate) -> Verdict {
+        self.validate(start, candidate).await
+    }
+
     /// Stored candidates of a height, own ones included.
     async fn candidates(&self, height: Height) -> Result<Vec<Candidate>, AppError>;
 

@@ -74,7 +74,7 @@ pub enum Recovery {
 /// | here | embedded EVM | Engine API client |
 /// |---|---|---|
 /// | `propose` | executes the given transactions on the head's state, drops those that fail | as embedded, then as `validate` |
-/// | `validate` | executes, compares every header field | as embedded, then `engine_newPayloadV3(payload, [], parent_consensus_hash)`: `VALID` and `INVALID` map one to one, every other answer is `Syncing` |
+/// | `validate` | executes, compares every header field | as embedded, then `engine_newPayloadV3(payload, [], parent_consensus_hash)`: `VALID` is `Valid`, every other answer is `Syncing`: no vote, but the block is followed if the others certify it |
 /// | `adopt` | as `validate` | as embedded |
 /// | `commit` | writes the kept state changes | as embedded, then `engine_forkchoiceUpdatedV3(head = safe = finalized = hash)` if the client answers |
 /// | `recover` | state is behind the tip by the blocks whose changes were not written | as embedded; the client has to be on the chain and gets the stored blocks after its own head |

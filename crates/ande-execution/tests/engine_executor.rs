@@ -206,7 +206,7 @@ async fn the_proposer_asks_its_client_as_well() {
     assert!(error.to_string().contains("one per second"), "{error}");
     let payload = pair.proposer.executor.propose(attributes, vec![]).await.unwrap();
     let status = pair.executor.validate(&attributes, &payload).await.unwrap();
-    assert!(matches!(status, PayloadStatus::Invalid(text) if text.contains("not after")));
+    assert!(matches!(status, PayloadStatus::Syncing(text) if text.contains("not after")));
 }
 
 #[tokio::test]
@@ -228,7 +228,7 @@ async fn a_client_of_another_opinion_is_named_and_not_voted_against() {
     ] {
         fake.script(NEW_PAYLOAD, [Reply::Result(engine_common::fake::status(status, None, error))]);
         let status = pair.validate(&payload).await;
-        let PayloadStatus::Invalid(reason) = status else { panic!("{status:?}") };
+        let PayloadStatus::Syncing(reason) = status else { panic!("{status:?}") };
         assert!(reason.contains(text) && reason.contains("the execution client judges block 1"));
     }
     let health = pair.executor.status().borrow().health.clone();

@@ -37,7 +37,8 @@ pub(crate) async fn resync(config: &NodeConfig) -> Result<Height, NodeError> {
         reason: "the old state cannot be moved away",
         source: Some(source),
     })?;
-    let execution = execution::open(genesis, config, &store, Arc::new(SenderCache::new())).await?;
+    let execution =
+        execution::open(genesis, None, config, &store, Arc::new(SenderCache::new())).await?;
     let height = ande_sequencer::recover(&store, &*execution.executor).await?;
     execution.close().await;
     store.close().await;

@@ -157,7 +157,12 @@ impl Chain {
         }
     }
 
-    async fn judge(&self, start: &StartHeight, candidate: &Candidate) -> Result<(), Verdict> {
+    async fn judge(
+        &self,
+        start: &StartHeight,
+        candidate: &Candidate,
+        stage: Stage,
+    ) -> Result<(), Verdict> {
         let tip = *self.tip.lock();
         if tip.parent != start.parent {
             return Err(Verdict::Unknown(format!("the tip moved to {}", tip.parent.height)));
@@ -195,7 +200,7 @@ impl Chain {
             judge_order(&transactions, base_fee).map_err(Verdict::Invalid)?;
         }
         reach("validate-before-execute").await;
-        self.execute(&tip, &candidate.block.header, &payload, Stage::Candidate).await?;
+        self.execute(&tip, &candidate.block.header, &payload, stage).await?;
         reach("validate-after-execute").await;
         self.parts
             .store
@@ -370,7 +375,7 @@ impl Application for Chain {
     }
 
     async fn validate(&self, start: &StartHeight, candidate: &Candidate) -> Verdict {
-        match self.judge(start, candidate).await {
+        match self.judge(start, candidate, Stage::Candidate).await {
             Ok(()) => Verdict::Valid,
             Err(verdict) => {
                 warn!(
@@ -380,6 +385,17 @@ impl Application for Chain {
                     ?verdict,
                     "candidate not voted for"
                 );
+                verdict
+            }
+        }
+    }
+
+    async fn adopt(&self, start: &StartHeight, candidate: &Candidate) -> Verdict {
+        match self.judge(start, candidate, Stage::Certified).await {
+            Ok(()) => Verdict::Valid,
+            Err(verdict) => {
+                let height = candidate.block.header.height.0;
+                warn!(height, ?verdict, "certified block not taken");
                 verdict
             }
         }

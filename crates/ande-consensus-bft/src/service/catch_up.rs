@@ -102,7 +102,7 @@ async fn judge_synced(
     }
     let hash = block.hash();
     let candidate = Candidate { block, round, valid_round: None, proposer };
-    let validity = match shared.app.validate(start, &candidate).await {
+    let validity = match shared.app.adopt(start, &candidate).await {
         Verdict::Valid => Validity::Valid,
         Verdict::Invalid(reason) => {
             error!(

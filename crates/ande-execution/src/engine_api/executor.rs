@@ -150,16 +150,15 @@ impl Executor for EngineExecutor {
         let header = payload.decode_header()?;
         let head = inner.embedded.head().await;
         if head.hash == header.parent_hash && header.timestamp <= head.timestamp {
-            return Ok(PayloadStatus::Invalid(format!(
+            return Ok(PayloadStatus::Syncing(format!(
                 "timestamp {} is not after the parent's, as external execution clients want",
                 header.timestamp
             )));
         }
         Ok(match inner.judge(&header, payload).await {
             Ok(()) => PayloadStatus::Valid,
-            Err(error @ EngineError::Disagrees { hash, .. }) if hash == payload.hash() => {
-                PayloadStatus::Invalid(error.to_string())
-            }
+            // One client of another opinion does not make the block wrong for ever: the others
+            // may certify it, and then this node follows.
             Err(error) => PayloadStatus::Syncing(error.to_string()),
         })
     }
