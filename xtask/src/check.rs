@@ -5,7 +5,7 @@ use std::time::Instant;
 use eyre::Result;
 
 use crate::{
-    generate, setup,
+    generate, monitoring, setup,
     steps::{cargo, node_tool, seconds, step, timed},
     unit,
 };
@@ -30,7 +30,11 @@ pub(crate) fn run(profile: Profile) -> Result<()> {
     setup::contracts()?;
     setup::note_load_balancer();
     step("format (Rust)", cargo().args(["fmt", "--all", "--check"]))?;
-    timed("generated files are current", || generate::run(true))?;
+    timed("generated files are current", || {
+        monitoring::generate(true)?;
+        generate::run(true)
+    })?;
+    timed("rules, alerts and dashboards (promtool)", monitoring::promtool)?;
     timed("systemd unit", unit::check)?;
     contracts(profile)?;
     let deny = ["--", "-D", "warnings"];

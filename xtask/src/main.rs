@@ -5,6 +5,7 @@ mod check;
 mod devnet;
 #[path = "gen.rs"]
 mod generate;
+mod monitoring;
 mod setup;
 mod steps;
 mod unit;
@@ -40,12 +41,25 @@ enum Task {
     Test,
     /// The same checks with the settings of continuous integration.
     Ci,
-    /// Compile the contracts and write the files the bindings are made from.
+    /// Write the files that are made from others: bindings of the contracts, rules, alerts, runbooks
+    /// and dashboards.
     Gen {
         /// Write nothing; fail when a file differs.
         #[arg(long)]
         check: bool,
     },
+    /// Ask a Prometheus that watches a live network for every panel and every recording rule.
+    CheckMonitoring {
+        /// Address of Prometheus.
+        #[arg(long, default_value = "http://127.0.0.1:9093")]
+        prometheus: String,
+    },
+}
+
+fn generated(check: bool) -> eyre::Result<()> {
+    monitoring::generate(check)?;
+    setup::contracts()?;
+    generate::run(check)
 }
 
 fn main() -> ExitCode {
@@ -54,9 +68,10 @@ fn main() -> ExitCode {
         Task::Bench { args } => bench::run(&args),
         Task::Test => check::run(check::Profile::Local).map(|()| ExitCode::SUCCESS),
         Task::Ci => check::run(check::Profile::Ci).map(|()| ExitCode::SUCCESS),
-        Task::Gen { check } => {
-            setup::contracts().and_then(|()| generate::run(check)).map(|()| ExitCode::SUCCESS)
+        Task::CheckMonitoring { prometheus } => {
+            monitoring::live(&prometheus).map(|()| ExitCode::SUCCESS)
         }
+        Task::Gen { check } => generated(check).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     BatcherConfig, BatcherError, CheckpointService, Ledger, accepted::Accepted, follower::Follower,
-    poster::Poster, turn::Waiting,
+    ledger::now_ms, poster::Poster, turn::Waiting,
 };
 
 /// Longest time between two looks when nothing changes.
@@ -98,12 +98,12 @@ async fn follow(parts: BatcherParts, shutdown: CancellationToken) -> Result<(), 
     let mut heads = ledger.store().heads();
     let mut housekeeping: Option<Instant> = None;
     let mut reported = None;
+    let mut finalized = None;
     loop {
-        if let Err(error) = ledger.extend().await {
-            if error.is_fatal() {
-                return Err(error);
-            }
-            report(&mut reported, &error, "batches cannot be cut");
+        match ledger.extend().await {
+            Ok(cut) => metrics.settlement_created.inc_by(cut),
+            Err(error) if error.is_fatal() => return Err(error),
+            Err(error) => report(&mut reported, &error, "batches cannot be cut"),
         }
         let seen = view.borrow_and_update().clone();
         let complete = match follower.follow(&seen).await {
@@ -125,6 +125,10 @@ async fn follow(parts: BatcherParts, shutdown: CancellationToken) -> Result<(), 
             keep_house(&transactions, &seen, &metrics).await?;
         }
         show(&ledger, &seen, &metrics).await?;
+        if let Some(tip) = seen.final_tip {
+            let before = finalized.replace(tip.index).unwrap_or(tip.index);
+            metrics.settlement_finalised.inc_by(tip.index.saturating_sub(before));
+        }
         if !complete && seen.tip.is_some() {
             if shutdown.is_cancelled() {
                 return Ok(());
@@ -193,7 +197,7 @@ async fn keep_house(
     metrics: &Metrics,
 ) -> Result<(), BatcherError> {
     match transactions.reconcile(view.final_block).await {
-        Ok(()) => {}
+        Ok(()) => metrics.last_reconcile.set(now_ms()),
         Err(ande_l1::TxError::Journal(error)) => return Err(error.into()),
         Err(error) => warn!(%error, "open settlement transactions cannot be looked at"),
     }

@@ -107,8 +107,25 @@ impl Poster {
         }
         let row = self.certified(row, &set, &view).await?;
         let Some(row) = row else { return Ok(true) };
-        self.check(&row).await?;
-        self.submit(&row).await
+        self.metrics.contract_submits.inc();
+        if self.failures > 0 {
+            self.metrics.contract_submit_retries.inc();
+        }
+        let posted = self.hand_over(&row).await.inspect_err(|_| {
+            self.metrics.contract_submit_failed.inc();
+        })?;
+        if posted {
+            self.metrics.settlement_included.inc();
+            if rank > 0 {
+                self.metrics.settlement_recovered.inc();
+            }
+        }
+        Ok(posted)
+    }
+
+    async fn hand_over(&self, row: &BatchRow) -> Result<bool, BatcherError> {
+        self.check(row).await?;
+        self.submit(row).await
     }
 
     /// A transaction on its way is no reason to take over: it may need a few settlement blocks.
@@ -204,6 +221,11 @@ impl Poster {
             )
         );
         let taken = is_taken(reverted);
+        if taken {
+            self.metrics.contract_already_known.inc();
+        } else {
+            self.metrics.settlement_failed.inc();
+        }
         let noted = reason.clone();
         self.ledger
             .update(index, row.header.content_hash(), |row| {
@@ -233,6 +255,11 @@ impl Poster {
                 }
             })
             .await?;
+        if row.state == BatchState::Created {
+            self.metrics.settlement_submitted.inc();
+            self.metrics.da_submissions.inc();
+            self.metrics.da_bytes.inc_by(row.data.len() as u64);
+        }
         let purpose = purpose(row);
         let mut view = self.view.clone();
         // Gives no guard back: one that lives across the match would pin this task to its thread.

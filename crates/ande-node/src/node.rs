@@ -298,6 +298,8 @@ async fn assemble(
         ingress: ingress.clone(),
         client: execution.client(),
         peer_client,
+        pool_capacity: config.pool_max_transactions,
+        data_dir: config.data_dir.clone(),
     };
     services.spawn(named("observer", done(observe(observed, stop.clone()))));
     services.spawn(named("peer directory", done(directory.run(l1, stop.clone()))));

@@ -1,21 +1,31 @@
 //! Moves the gauges that mirror state: engine view, heads, settlement view, pool.
 
 use std::{
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use ande_consensus::{EnginePhase, Heads, TransactionIngress, View};
 use ande_execution::{ClientHealth, ClientStatus};
-use ande_l1::L1View;
+use ande_l1::{L1View, ValidatorStatus};
 use ande_peer::PeerClient;
 use ande_primitives::Epoch;
 use ande_store::Store;
-use ande_telemetry::Metrics;
+use ande_telemetry::{Metrics, ValidatorStatusLabels};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 const INTERVAL: Duration = Duration::from_millis(500);
+
+/// Life of a validator as the labels name it.
+const STATUSES: [(ValidatorStatus, &str); 5] = [
+    (ValidatorStatus::Active, "active"),
+    (ValidatorStatus::Jailed, "jailed"),
+    (ValidatorStatus::Exiting, "exiting"),
+    (ValidatorStatus::Tombstoned, "tombstoned"),
+    (ValidatorStatus::Exited, "exited"),
+];
 
 /// What is observed.
 pub(crate) struct Observed {
@@ -27,6 +37,9 @@ pub(crate) struct Observed {
     pub(crate) ingress: Arc<dyn TransactionIngress>,
     pub(crate) client: Option<watch::Receiver<ClientStatus>>,
     pub(crate) peer_client: Arc<PeerClient>,
+    /// Most transactions of the pool.
+    pub(crate) pool_capacity: usize,
+    pub(crate) data_dir: PathBuf,
 }
 
 /// Runs until `shutdown`.
@@ -61,12 +74,15 @@ impl Observed {
         metrics.evm_txpool_pending.set(pool.pending as u64);
         metrics.evm_txpool_queued.set(pool.queued as u64);
         metrics.pool_bytes.set(pool.bytes as u64);
+        metrics.queue_depth.set((pool.pending + pool.queued) as u64);
+        metrics.queue_capacity.set(self.pool_capacity as u64);
         let forwarded = self.peer_client.transactions_sent();
         metrics.tx_forwarded.raise_to(forwarded);
         metrics.tx_forwarded_gauge.set(forwarded);
 
         self.settlement();
         self.execution_client();
+        self.machine();
         metrics.uptime_ms.set(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
     }
 
@@ -113,5 +129,33 @@ impl Observed {
         if let Some(last) = l1.last_ok {
             metrics.l1_view_age.set(last.elapsed().as_secs_f64());
         }
+        metrics.l1_frozen_epoch.set(l1.last_frozen_epoch.map_or(0, |epoch| epoch.0));
+        let mut stake = 0.0;
+        for (status, name) in STATUSES {
+            let with = l1.validators.iter().filter(|validator| validator.status == status);
+            if status == ValidatorStatus::Active {
+                stake = with.clone().map(|validator| f64::from(validator.stake)).sum();
+            }
+            metrics.l1_validators.set(&ValidatorStatusLabels::new(name), with.count() as u64);
+        }
+        metrics.l1_active_stake.set(stake);
     }
+
+    fn machine(&self) {
+        let metrics = &self.metrics;
+        if let Ok(disk) = rustix::fs::statvfs(&self.data_dir) {
+            metrics.node_disk_free.set(disk.f_bavail.saturating_mul(disk.f_frsize));
+            metrics.node_disk_size.set(disk.f_blocks.saturating_mul(disk.f_frsize));
+        }
+        if let Some(kib) = resident_kib() {
+            metrics.node_resident_memory.set(kib.saturating_mul(1024));
+        }
+    }
+}
+
+/// Linux only.
+fn resident_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse().ok()
 }

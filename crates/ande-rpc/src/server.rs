@@ -1,6 +1,10 @@
 //! The two servers.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use axum::{
     Router,
@@ -219,6 +223,8 @@ async fn metrics(State(context): State<Arc<Context>>) -> Response {
     let readiness = health::Readiness::of(&context).await;
     services.metrics.chain_sync_lag.set(readiness.lag_blocks);
     services.metrics.node_draining.set_flag(readiness.checks.draining);
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    services.metrics.node_time.set(since_1970.as_secs_f64());
     let engine = services.engine_metrics.map(|export| export()).unwrap_or_default();
     ([(header::CONTENT_TYPE, METRICS_CONTENT_TYPE)], services.metrics.render(&engine))
         .into_response()

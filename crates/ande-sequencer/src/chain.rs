@@ -444,7 +444,7 @@ impl Application for Chain {
         *self.tip.lock() = next;
         self.parts.pool.committed(&transactions);
         reach("commit-after-pool").await;
-        self.observe(&tip, &commit);
+        self.observe(&tip, &commit, &payload);
         Ok(())
     }
 
@@ -484,7 +484,7 @@ impl Application for Chain {
 }
 
 impl Chain {
-    fn observe(&self, before: &Tip, commit: &Commit) {
+    fn observe(&self, before: &Tip, commit: &Commit, payload: &Payload) {
         let header = &commit.block.header;
         info!(
             height = header.height.0,
@@ -498,6 +498,9 @@ impl Chain {
         let metrics = &self.parts.metrics;
         metrics.chain_block_height.set(header.height.0);
         metrics.evm_transactions.inc_by(commit.block.transactions.len() as u64);
+        if let Ok(executed) = payload.decode_header() {
+            metrics.evm_gas_used.inc_by(executed.gas_used);
+        }
         if before.parent.height.0 > 0 {
             let apart = header.timestamp_ms.saturating_sub(before.parent.timestamp_ms);
             metrics.consensus_block_time.set(apart as f64 / 1_000.0);

@@ -77,3 +77,10 @@ labels!(
         reason
     }
 );
+labels!(
+    /// A registered validator.
+    ValidatorStatusLabels {
+        /// `active`, `jailed`, `exiting`, `tombstoned` or `exited`.
+        status
+    }
+);

@@ -7,7 +7,7 @@ use prometheus_client::registry::Registry;
 use crate::{
     BatchStateLabels, BuildLabels, Counter, CounterFamily, FloatGauge, Gauge, GaugeFamily,
     HeadLabels, Histogram, MethodLabels, PeerLabels, PoolDropLabels, PoolRefusalLabels,
-    handles::Handle,
+    ValidatorStatusLabels, handles::Handle,
 };
 
 /// Kind of a metric.
@@ -127,6 +127,8 @@ metrics! {
         "Blocks between the highest height heard of and the latest block here";
     evm_transactions: Counter = "ande_evm_transactions_total", "transactions",
         "Transactions in blocks committed by this process";
+    evm_gas_used: Counter = "ande_evm_gas_used_total", "gas",
+        "Gas used by blocks committed by this process";
     evm_txpool_pending: Gauge = "ande_evm_txpool_pending", "transactions",
         "Pooled transactions that could be in the next block";
     evm_txpool_queued: Gauge = "ande_evm_txpool_queued", "transactions",
@@ -151,6 +153,10 @@ metrics! {
         "Time since the process started";
 
     // Transactions taken here.
+    queue_depth: Gauge = "l2_batcher_queue_depth", "transactions",
+        "Pooled transactions, whether they could be in the next block or not";
+    queue_capacity: Gauge = "l2_admission_queue_capacity", "transactions",
+        "Most transactions that the pool holds";
     tx_submitted: Counter = "l2_tx_submitted_total", "transactions",
         "Transactions of clients taken by this node";
     tx_rejected: Counter = "l2_tx_rejected_total", "transactions",
@@ -169,6 +175,32 @@ metrics! {
         "Index of the last batch in a final settlement block";
     post_failures: Counter = "l2_post_failures_total", "attempts",
         "Attempts of this process to post a batch that failed";
+    contract_submits: Counter = "l2_contract_submit_total", "attempts",
+        "Attempts of this process to hand a batch to the contract";
+    contract_submit_retries: Counter = "l2_contract_submit_retries_total", "attempts",
+        "Those attempts that followed a failed one";
+    contract_already_known: Counter = "l2_contract_already_known_total", "attempts",
+        "Attempts of this process that found the batch posted by another validator";
+    contract_submit_failed: Counter = "l2_contract_submit_failed_total", "attempts",
+        "Attempts of this process that the contract refused or that got into no block";
+    settlement_created: Counter = "l2_settlement_created_total", "batches",
+        "Batches cut by this process";
+    settlement_submitted: Counter = "l2_settlement_submitted_total", "batches",
+        "Batches that this process began to post";
+    settlement_included: Counter = "l2_settlement_included_total", "batches",
+        "Batches that the contract took while this process posted them";
+    settlement_finalised: Counter = "l2_settlement_finalised_total", "batches",
+        "Batches that became final while this process ran";
+    settlement_failed: Counter = "l2_settlement_failed_total", "batches",
+        "Refusals of a batch of this process by the contract";
+    settlement_recovered: Counter = "l2_settlement_recovered_total", "batches",
+        "Batches posted so in the turn of another validator, which did not post in time";
+    last_reconcile: Gauge = "l2_last_reconcile_ms", "milliseconds since 1970",
+        "When open settlement transactions were last compared with the chain";
+    da_submissions: Counter = "ande_da_submissions_total", "batches",
+        "Batches whose data this process began to send to the settlement chain";
+    da_bytes: Counter = "ande_da_bytes_total", "bytes",
+        "Size of the data of these batches";
     batcher_batches: GaugeFamily<BatchStateLabels> = "ande_batcher_batches", "batches",
         "Recent batches stored here by state";
     batcher_last_posted: Gauge = "ande_da_last_posted_timestamp_seconds", "seconds since 1970",
@@ -195,6 +227,12 @@ metrics! {
         "Age of the last successful read of the settlement chain";
     l1_signer_balance: FloatGauge = "ande_l1_signer_balance_wei", "wei",
         "Balance of the key that posts batches from this node";
+    l1_validators: GaugeFamily<ValidatorStatusLabels> = "ande_l1_validators", "validators",
+        "Validators registered in the contract by status";
+    l1_active_stake: FloatGauge = "ande_l1_active_stake_wei", "wei",
+        "Stake of the registered validators whose status is active";
+    l1_frozen_epoch: Gauge = "ande_l1_frozen_epoch", "epoch",
+        "Highest epoch whose validator set is final on the settlement chain";
 
     // Edge.
     rpc_requests: CounterFamily<MethodLabels> = "ande_rpc_requests_total", "calls",
@@ -213,6 +251,14 @@ metrics! {
         "Always 1; the labels say what runs";
     node_draining: Gauge = "ande_node_draining", "flag",
         "1 while the node finishes open requests before it stops";
+    node_time: FloatGauge = "ande_node_time_seconds", "seconds since 1970",
+        "Clock of the node when it is asked for its metrics";
+    node_disk_free: Gauge = "ande_node_disk_free_bytes", "bytes",
+        "Free space of the file system with the data directory";
+    node_disk_size: Gauge = "ande_node_disk_size_bytes", "bytes",
+        "Size of the file system with the data directory";
+    node_resident_memory: Gauge = "ande_node_resident_memory_bytes", "bytes",
+        "Memory of the process that is in use and not swapped out";
 }
 
 #[cfg(test)]
@@ -222,7 +268,7 @@ mod tests {
     use super::*;
 
     /// Names that dashboards, alerts and runbooks of earlier systems use.
-    const COMPATIBILITY: [&str; 21] = [
+    const COMPATIBILITY: [&str; 35] = [
         "ande_consensus_active_validators",
         "ande_consensus_current_proposer",
         "ande_consensus_rotation_count",
@@ -233,6 +279,7 @@ mod tests {
         "ande_evm_transactions_total",
         "ande_evm_txpool_pending",
         "ande_evm_txpool_queued",
+        "ande_evm_gas_used_total",
         "ande_p2p_peers_count",
         "l2_leader_is_leader",
         "l2_epoch_idx",
@@ -244,6 +291,19 @@ mod tests {
         "l2_batches_posted",
         "l2_batches_confirmed",
         "l2_post_failures_total",
+        "l2_batcher_queue_depth",
+        "l2_admission_queue_capacity",
+        "l2_contract_submit_total",
+        "l2_contract_submit_retries_total",
+        "l2_contract_already_known_total",
+        "l2_contract_submit_failed_total",
+        "l2_settlement_created_total",
+        "l2_settlement_submitted_total",
+        "l2_settlement_included_total",
+        "l2_settlement_finalised_total",
+        "l2_settlement_failed_total",
+        "l2_settlement_recovered_total",
+        "l2_last_reconcile_ms",
     ];
 
     #[test]
