@@ -10,7 +10,7 @@ use alloy::{
 };
 use ande_contracts::AndeConsensus::{self, AndeConsensusInstance};
 use ande_node::config::{self, NodeConfig, Overrides};
-use eyre::{Context as _, ContextCompat as _, Result, ensure};
+use eyre::{Context as _, ContextCompat as _, Result, bail, ensure};
 use url::Url;
 
 /// The settlement chain and the contract on it: from a node's configuration, or given.
@@ -45,43 +45,47 @@ impl Place {
     /// # Errors
     /// When nothing says where it is, the endpoint does not answer, or something else is there.
     pub(crate) async fn open(&self) -> Result<Deployment> {
-        self.connect(ProviderBuilder::new().connect_http(self.url()?).erased()).await
+        let (url, address) = self.find()?;
+        let provider = ProviderBuilder::new().connect_http(url.clone()).erased();
+        connect(url, address, provider).await
     }
 
     /// [`Place::open`] with a key that pays for transactions.
     pub(crate) async fn open_with(&self, signer: PrivateKeySigner) -> Result<Deployment> {
+        let (url, address) = self.find()?;
         let wallet = EthereumWallet::from(signer);
-        self.connect(ProviderBuilder::new().wallet(wallet).connect_http(self.url()?).erased()).await
+        let provider = ProviderBuilder::new().wallet(wallet).connect_http(url.clone()).erased();
+        connect(url, address, provider).await
     }
 
-    fn url(&self) -> Result<Url> {
-        if let Some(url) = &self.l1_rpc {
-            return Ok(url.clone());
-        }
-        let node =
-            self.node()?.wrap_err("say where the settlement chain is: --config or --l1-rpc")?;
-        node.l1_urls.first().cloned().wrap_err("the configuration names no settlement endpoint")
+    /// Endpoint and contract; what is given comes before the configuration.
+    fn find(&self) -> Result<(Url, Address)> {
+        let node = self.node()?;
+        let url = match (&self.l1_rpc, &node) {
+            (Some(url), _) => url.clone(),
+            (None, Some(node)) => node
+                .l1_urls
+                .first()
+                .cloned()
+                .wrap_err("the configuration names no settlement endpoint")?,
+            (None, None) => bail!("say where the settlement chain is: --config or --l1-rpc"),
+        };
+        let address = self
+            .consensus
+            .or(node.map(|node| node.consensus))
+            .wrap_err("say which contract is meant: --config or --consensus")?;
+        Ok((url, address))
     }
+}
 
-    fn address(&self) -> Result<Address> {
-        match (self.consensus, self.node()?) {
-            (Some(address), _) => Ok(address),
-            (None, Some(node)) => Ok(node.consensus),
-            (None, None) => eyre::bail!("say which contract is meant: --config or --consensus"),
-        }
-    }
-
-    async fn connect(&self, provider: DynProvider) -> Result<Deployment> {
-        let (url, address) = (self.url()?, self.address()?);
-        let code = provider.get_code_at(address).await;
-        let code =
-            code.wrap_err_with(|| format!("the settlement chain at {url} does not answer"))?;
-        ensure!(!code.is_empty(), "there is no contract at {address} on the chain of {url}");
-        let consensus = AndeConsensus::new(address, provider);
-        let version = consensus.version().call().await;
-        version.wrap_err_with(|| format!("the contract at {address} is not AndeConsensus"))?;
-        Ok(Deployment { url, consensus })
-    }
+async fn connect(url: Url, address: Address, provider: DynProvider) -> Result<Deployment> {
+    let code = provider.get_code_at(address).await;
+    let code = code.wrap_err_with(|| format!("the settlement chain at {url} does not answer"))?;
+    ensure!(!code.is_empty(), "there is no contract at {address} on the chain of {url}");
+    let consensus = AndeConsensus::new(address, provider);
+    let version = consensus.version().call().await;
+    version.wrap_err_with(|| format!("the contract at {address} is not AndeConsensus"))?;
+    Ok(Deployment { url, consensus })
 }
 
 /// Reads a secp256k1 key file that pays and signs.

@@ -133,13 +133,13 @@ struct Done {
 
 impl ValidatorCommand {
     pub(crate) async fn run(self, place: &Place, output: Output) -> Result<()> {
-        match self {
-            Self::List => output.show(&list(&place.open().await?).await?, |all| rows(all)),
+        let (sender, steps) = match self {
+            Self::List => return output.show(&list(&place.open().await?).await?, |all| rows(all)),
             Self::Show { who } => {
                 let deployment = place.open().await?;
                 let id = find(&deployment, &who).await?;
                 let view = deployment.consensus.getValidator(id).call().await.map_err(refused)?;
-                output.show(&Shown::of(&view), Shown::lines)
+                return output.show(&Shown::of(&view), Shown::lines);
             }
             Self::Register { key, endpoint, node_id, stake } => {
                 let node = node_id_or_own(place, node_id)?;
@@ -150,41 +150,45 @@ impl ValidatorCommand {
                     sender.owner
                 );
                 let steps = sender.register(node, endpoint, stake.tokens).await?;
-                output.show(&sender.done(steps).await?, Done::lines)
+                (sender, steps)
             }
             Self::TopUp { key, stake } => {
                 let sender = Sender::open(place, &key).await?;
                 let steps = sender.top_up(stake.tokens).await?;
-                output.show(&sender.done(steps).await?, Done::lines)
+                (sender, steps)
             }
             Self::Exit { key } => {
                 let sender = Sender::open(place, &key).await?;
                 let id = sender.own().await?;
                 let call = sender.deployment.consensus.requestExit(id);
-                let step = sender.step("requestExit(uint32)", id, call).await?;
-                output.show(&sender.done(vec![step]).await?, Done::lines)
+                let step = sender.act(call, sender.cast("requestExit(uint32)", &[id.to_string()]));
+                let steps = vec![step.await?];
+                (sender, steps)
             }
             Self::Claim { key } => {
                 let sender = Sender::open(place, &key).await?;
                 let id = sender.own().await?;
                 let call = sender.deployment.consensus.claimExit(id);
-                let step = sender.step("claimExit(uint32)", id, call).await?;
-                output.show(&sender.done(vec![step]).await?, Done::lines)
+                let step = sender.act(call, sender.cast("claimExit(uint32)", &[id.to_string()]));
+                let steps = vec![step.await?];
+                (sender, steps)
             }
             Self::Unjail { key } => {
                 let sender = Sender::open(place, &key).await?;
                 let id = sender.own().await?;
                 let call = sender.deployment.consensus.unjail(id);
-                let step = sender.step("unjail(uint32)", id, call).await?;
-                output.show(&sender.done(vec![step]).await?, Done::lines)
+                let step = sender.act(call, sender.cast("unjail(uint32)", &[id.to_string()]));
+                let steps = vec![step.await?];
+                (sender, steps)
             }
             Self::Update { key, endpoint, node_id } => {
                 let node = node_id_or_own(place, node_id)?;
                 let sender = Sender::open(place, &key).await?;
                 let steps = sender.update(node, endpoint).await?;
-                output.show(&sender.done(steps).await?, Done::lines)
+                (sender, steps)
             }
-        }
+        };
+        output.show(&sender.done(steps).await?, Done::lines)
     }
 }
 
@@ -216,7 +220,7 @@ impl Sender {
         let cast = self.cast("registerValidator(bytes32,string,uint256)", &words);
         let call = consensus.registerValidator(node, endpoint, stake);
         let mut steps = self.approve(stake).await?;
-        steps.push(if self.dry_run { Step::planned(cast) } else { send(call, cast).await? });
+        steps.push(self.act(call, cast).await?);
         Ok(steps)
     }
 
@@ -225,7 +229,7 @@ impl Sender {
         let cast = self.cast("topUp(uint32,uint256)", &[id.to_string(), stake.to_string()]);
         let call = self.deployment.consensus.topUp(id, stake);
         let mut steps = self.approve(stake).await?;
-        steps.push(if self.dry_run { Step::planned(cast) } else { send(call, cast).await? });
+        steps.push(self.act(call, cast).await?);
         Ok(steps)
     }
 
@@ -234,17 +238,15 @@ impl Sender {
         let words = [id.to_string(), node.to_string(), endpoint.clone()];
         let cast = self.cast("updateEndpoint(uint32,bytes32,string)", &words);
         let call = self.deployment.consensus.updateEndpoint(id, node, endpoint);
-        Ok(vec![if self.dry_run { Step::planned(cast) } else { send(call, cast).await? }])
+        Ok(vec![self.act(call, cast).await?])
     }
 
-    /// A call that takes the id of the validator only.
-    async fn step<P: Provider, D: CallDecoder>(
+    /// Sends a call, or plans it.
+    async fn act<P: Provider, D: CallDecoder>(
         &self,
-        signature: &str,
-        id: u32,
         call: CallBuilder<P, D>,
+        cast: String,
     ) -> Result<Step> {
-        let cast = self.cast(signature, &[id.to_string()]);
         if self.dry_run { Ok(Step::planned(cast)) } else { send(call, cast).await }
     }
 
@@ -269,10 +271,7 @@ impl Sender {
         let words = [consensus.address().to_string(), stake.to_string()];
         let signature = "approve(address,uint256)";
         let cast = cast_line(*token.address(), signature, &words, &self.deployment.url);
-        if self.dry_run {
-            return Ok(vec![Step::planned(cast)]);
-        }
-        Ok(vec![send(token.approve(*consensus.address(), stake), cast).await?])
+        Ok(vec![self.act(token.approve(*consensus.address(), stake), cast).await?])
     }
 
     /// The validator that the key owns.
