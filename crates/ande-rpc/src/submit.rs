@@ -76,10 +76,12 @@ pub(crate) async fn send_raw_transaction_sync(
     // Watched from before the submission on, so that no block is missed.
     let mut blocks = context.feed.subscribe();
     let hash = take(&context, raw).await?;
+    // Not bounded by the wait: what is in a block already is never called unprocessed, however
+    // short the wait is and however long the read takes.
+    if let Some(receipt) = receipts::receipt(&context, hash).await? {
+        return Ok(receipt);
+    }
     let included = async {
-        if let Some(receipt) = receipts::receipt(&context, hash).await? {
-            return Ok(receipt);
-        }
         loop {
             match blocks.recv().await {
                 Ok(block) if !block.contains(&hash) => {}
