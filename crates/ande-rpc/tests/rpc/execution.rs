@@ -478,7 +478,7 @@ async fn traces_show_calls_and_raw_data_is_exact() {
 #[tokio::test]
 async fn a_slow_call_does_not_outlive_its_time_nor_starve_others() {
     let limits = RpcLimits {
-        call_timeout: std::time::Duration::from_millis(300),
+        call_timeout: std::time::Duration::from_secs(1),
         heavy_reads: 1,
         ..RpcLimits::default()
     };

@@ -112,7 +112,7 @@ async fn sessions_count_as_connections_and_end_with_the_node() {
     socket.call("eth_chainId", json!([])).await;
     assert_eq!(node.metrics.rpc_connections.get(), 1);
     node.stop.cancel();
-    let (opcode, _) = tokio::time::timeout(Duration::from_secs(3), async {
+    let (opcode, _) = tokio::time::timeout(Duration::from_secs(30), async {
         loop {
             match socket.frame().await {
                 Ok((8, payload)) => return (8, payload),
@@ -125,7 +125,11 @@ async fn sessions_count_as_connections_and_end_with_the_node() {
     .unwrap();
     assert_eq!(opcode, 8);
     drop(socket);
-    tokio::time::timeout(Duration::from_secs(8), &mut node.public).await.unwrap().unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(30), &mut node.public)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
     let metrics = node.metrics.clone();
     until(move || metrics.rpc_connections.get() == 0).await;
 }

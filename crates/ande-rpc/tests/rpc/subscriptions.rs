@@ -214,7 +214,7 @@ async fn subscriptions_end_with_their_connection_and_with_the_node() {
     let mut client = Client::open(&node).await;
     client.subscribe(json!(["newHeads"])).await;
     node.stop.cancel();
-    let closed = tokio::time::timeout(Duration::from_secs(5), async {
+    let closed = tokio::time::timeout(Duration::from_secs(30), async {
         while let Some(Ok(_)) = client.0.next().await {}
     });
     closed.await.unwrap();
