@@ -22,6 +22,30 @@ use crate::L1Error;
 /// Looks at a used nonce without a receipt before the transaction counts as foreign.
 const FOREIGN_AFTER: u32 = 5;
 
+/// What one look at an open nonce showed.
+enum Progress {
+    /// Nothing is deep enough yet.
+    Open,
+    /// One of its transactions is; `None` when that is not the wanted call.
+    Settled(Option<TxOutcome>),
+}
+
+/// What was done for an open nonce, and when.
+struct Watch {
+    started: Instant,
+    offered: Instant,
+    replaced: Instant,
+    /// Looks in a row in which the nonce was used but none of our transactions was found.
+    unseen: u32,
+}
+
+impl Watch {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self { started: now, offered: now, replaced: now, unseen: 0 }
+    }
+}
+
 impl TxManager {
     /// Journals and sends the first transaction of a fresh nonce.
     pub(super) async fn first(
@@ -173,6 +197,7 @@ impl TxManager {
 
     /// Watches an open nonce until one of its transactions is deep enough, replacing it with
     /// higher fees when it takes too long. `None` when the mined one is not the wanted call.
+    /// A settlement chain that cannot be asked is waited for until the deadline.
     pub(super) async fn settle(
         &self,
         mut slot: Slot,
@@ -180,57 +205,15 @@ impl TxManager {
         deadline: Instant,
     ) -> Result<Option<TxOutcome>, TxError> {
         let config = &self.inner.config;
-        let started = Instant::now();
-        let mut offered = Instant::now();
-        let mut replaced = Instant::now();
-        let mut unseen = 0u32;
+        let mut watch = Watch::new();
         loop {
-            match self.mined_of(&slot).await {
-                Ok(Some((row, receipt))) => {
-                    unseen = 0;
-                    if self.deep_enough(&receipt).await? {
-                        return self.finish(row, &receipt, wanted).await;
-                    }
+            match self.advance(&mut slot, wanted, &mut watch).await {
+                Ok(Progress::Settled(outcome)) => return Ok(outcome),
+                Ok(Progress::Open) => {}
+                Err(TxError::L1(error)) if error.is_transient() => {
+                    debug!(%error, "settlement chain cannot be asked about a transaction");
                 }
-                Ok(None) => {
-                    let Some(last) = slot.last() else { return Ok(None) };
-                    let nonce = last.nonce;
-                    if self.inner.client.mined_nonce(self.address()).await? > nonce {
-                        unseen += 1;
-                        if unseen >= FOREIGN_AFTER {
-                            for row in &slot {
-                                self.inner
-                                    .store
-                                    .set_l1_tx_state(row.id, L1TxState::Dropped)
-                                    .await?;
-                            }
-                            let address = self.address();
-                            return Err(TxError::ForeignTransaction { address, nonce });
-                        }
-                    } else {
-                        unseen = 0;
-                        if replaced.elapsed() >= config.resubmit_after {
-                            replaced = Instant::now();
-                            offered = Instant::now();
-                            self.bump(&mut slot).await?;
-                        } else if offered.elapsed() >= config.rebroadcast_after {
-                            offered = Instant::now();
-                            if self.offer(last).await? == Broadcast::Underpriced {
-                                self.bump(&mut slot).await?;
-                            }
-                        } else if started.elapsed() < config.poll_interval
-                            && last.state == L1TxState::Prepared
-                            && self.offer(last).await? == Broadcast::Underpriced
-                        {
-                            // Refused at once: somebody's transaction holds the nonce in the pool.
-                            self.bump(&mut slot).await?;
-                        }
-                    }
-                }
-                Err(error) if error.is_transient() => {
-                    debug!(%error, "settlement chain cannot be asked for a receipt");
-                }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             }
             if Instant::now() >= deadline {
                 let purpose = slot.last().map(|row| row.purpose.clone()).unwrap_or_default();
@@ -239,6 +222,54 @@ impl TxManager {
             }
             tokio::time::sleep(config.poll_interval).await;
         }
+    }
+
+    /// Asks once what became of the transactions of a nonce, and sends or replaces them when due.
+    async fn advance(
+        &self,
+        slot: &mut Slot,
+        wanted: Option<(&str, &TxRequest)>,
+        watch: &mut Watch,
+    ) -> Result<Progress, TxError> {
+        if let Some((row, receipt)) = self.mined_of(slot).await? {
+            watch.unseen = 0;
+            return if self.deep_enough(&receipt).await? {
+                self.finish(row, &receipt, wanted).await.map(Progress::Settled)
+            } else {
+                Ok(Progress::Open)
+            };
+        }
+        let Some(last) = slot.last() else { return Ok(Progress::Settled(None)) };
+        let nonce = last.nonce;
+        if self.inner.client.mined_nonce(self.address()).await? > nonce {
+            watch.unseen += 1;
+            if watch.unseen < FOREIGN_AFTER {
+                return Ok(Progress::Open);
+            }
+            for row in slot {
+                self.inner.store.set_l1_tx_state(row.id, L1TxState::Dropped).await?;
+            }
+            return Err(TxError::ForeignTransaction { address: self.address(), nonce });
+        }
+        watch.unseen = 0;
+        let config = &self.inner.config;
+        if watch.replaced.elapsed() >= config.resubmit_after {
+            watch.replaced = Instant::now();
+            watch.offered = Instant::now();
+            self.bump(slot).await?;
+        } else if watch.offered.elapsed() >= config.rebroadcast_after {
+            watch.offered = Instant::now();
+            if self.offer(last).await? == Broadcast::Underpriced {
+                self.bump(slot).await?;
+            }
+        } else if watch.started.elapsed() < config.poll_interval
+            && last.state == L1TxState::Prepared
+            && self.offer(last).await? == Broadcast::Underpriced
+        {
+            // Refused at once: somebody's transaction holds the nonce in the pool.
+            self.bump(slot).await?;
+        }
+        Ok(Progress::Open)
     }
 
     async fn deep_enough(&self, receipt: &TransactionReceipt) -> Result<bool, L1Error> {
