@@ -6,7 +6,7 @@ use eyre::Result;
 
 use crate::{
     generate, monitoring, setup,
-    steps::{cargo, node_tool, seconds, step, timed},
+    steps::{cargo, node_tool, seconds, step, target_dir, timed},
     unit,
 };
 
@@ -46,6 +46,7 @@ pub(crate) fn run(profile: Profile) -> Result<()> {
         "lints (tasks)",
         cargo().args(["clippy", "--package", "xtask", "--all-targets", "--locked"]).args(deny),
     )?;
+    execution_client()?;
     tests(profile)?;
     println!("==> all checks passed in {}", seconds(start.elapsed()));
     Ok(())
@@ -63,6 +64,21 @@ fn contracts(profile: Profile) -> Result<()> {
     step("format (contracts)", &mut forge(&["fmt", "--check"]))?;
     step("build the contracts", &mut forge(&["build", "--sizes"]))?;
     step("test the contracts", &mut forge(&["test"]))
+}
+
+/// The second execution client that blocks are compared with: a project of its own, with its own
+/// lockfile. It is built into a directory beside the product's, where the tests look for it.
+fn execution_client() -> Result<()> {
+    const MANIFEST: [&str; 2] = ["--manifest-path", "tools/dev-el/Cargo.toml"];
+    step("format (execution client)", cargo().args(["fmt", "--check"]).args(MANIFEST))?;
+    step(
+        "build the execution client (a first build takes several minutes)",
+        cargo()
+            .args(["build", "--locked"])
+            .args(MANIFEST)
+            .arg("--target-dir")
+            .arg(target_dir().join("dev-el")),
+    )
 }
 
 fn tests(profile: Profile) -> Result<()> {

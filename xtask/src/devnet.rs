@@ -3,7 +3,6 @@
 use std::{
     ffi::OsString,
     os::unix::process::CommandExt as _,
-    path::PathBuf,
     process::{Command, ExitCode},
 };
 
@@ -11,7 +10,7 @@ use eyre::{Result, bail};
 
 use crate::{
     setup,
-    steps::{cargo, root, step},
+    steps::{cargo, step, target_dir},
 };
 
 /// Packages whose programs run in a cluster.
@@ -38,8 +37,4 @@ pub(crate) fn build() -> Result<()> {
         build.args(["--package", package]);
     }
     step("build the node and the devnet (a first build takes several minutes)", &mut build)
-}
-
-fn target_dir() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }

@@ -1,4 +1,4 @@
-//! Our blocks are Ethereum's: an independent execution client takes them with equal hashes.
+//! Our blocks are Ethereum's: independent execution clients take them with equal hashes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod common;
@@ -6,14 +6,16 @@ mod engine_common;
 
 use std::time::Instant;
 
-use ande_execution::{EngineStatus, EvmGenesis, Executor as _, PayloadStatus};
+use ande_execution::{EngineClient, EngineStatus, EvmGenesis, Executor as _, PayloadStatus};
 use common::Node;
-use engine_common::{ethereumjs::EthereumJs, genesis_json, workload::Workload};
+use engine_common::{ethereumjs::EthereumJs, ethrex::Ethrex, genesis_json, workload::Workload};
 
-/// Transactions of the ordinary test; `ANDE_DIFFERENTIAL_TXS` asks for another number.
-const TRANSACTIONS: usize = 1_000;
+/// Transactions of the ordinary tests; `ANDE_DIFFERENTIAL_TXS` asks for another number.
+const TRANSACTIONS: usize = 10_000;
+/// The same with a client that takes 40 ms for each.
+const TRANSACTIONS_SLOWLY: usize = 1_000;
 
-/// Transactions of a block. The client keeps its only thread busy with larger ones.
+/// Transactions of a block. One client keeps its only thread busy with larger ones.
 const PER_BLOCK: usize = 90;
 
 /// Kinds that must have been there, or the test shows less than it says.
@@ -24,13 +26,22 @@ fn number(name: &str, otherwise: u64) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_independent_client_takes_our_blocks() {
-    let wanted = usize::try_from(number("ANDE_DIFFERENTIAL_TXS", TRANSACTIONS as u64)).unwrap();
+async fn ethereumjs_takes_our_blocks() {
+    let server = EthereumJs::start(&genesis_json()).await;
+    takes_our_blocks(&server.client(), TRANSACTIONS_SLOWLY, &|| server.log()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ethrex_takes_our_blocks() {
+    let server = Ethrex::start(&genesis_json()).await;
+    takes_our_blocks(&server.client(), TRANSACTIONS, &|| server.log()).await;
+}
+
+async fn takes_our_blocks(client: &EngineClient, transactions: usize, log: &dyn Fn() -> String) {
+    let wanted = usize::try_from(number("ANDE_DIFFERENTIAL_TXS", transactions as u64)).unwrap();
     let seed = number("ANDE_DIFFERENTIAL_SEED", 6174);
     let genesis = EvmGenesis::from_json(&genesis_json()).unwrap();
     let (ours, follower) = (Node::with(genesis.clone()), Node::with(genesis.clone()));
-    let server = EthereumJs::start(&genesis_json()).await;
-    let client = server.client();
     assert_eq!(client.chain_id().await.unwrap(), genesis.chain_id());
     let first = client.head().await.unwrap();
     assert_eq!((first.number, first.hash), (0, genesis.hash()), "the genesis differs");
@@ -47,7 +58,7 @@ async fn an_independent_client_takes_our_blocks() {
             status,
             Ok(EngineStatus::Valid),
             "block {number} {hash} of seed {seed}:\n{}",
-            server.log()
+            log()
         );
         assert_eq!(client.forkchoice(hash).await, Ok(EngineStatus::Valid), "block {number}");
         assert_eq!(follower.validate(&payload).await, PayloadStatus::Valid);
@@ -64,19 +75,28 @@ async fn an_independent_client_takes_our_blocks() {
         begin.elapsed(),
         workload.kinds
     );
-    if wanted >= TRANSACTIONS {
+    if wanted >= TRANSACTIONS_SLOWLY {
         assert!(workload.kinds.len() >= KINDS, "only {:?}", workload.kinds);
         assert!(succeeded * 10 > sent * 5 && succeeded * 10 < sent * 9);
     }
 }
 
-/// Were this to fail, the differential test would prove nothing.
+/// Were these to fail, the differential tests would prove nothing.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_client_refuses_a_block_with_one_wrong_bit() {
+async fn ethereumjs_refuses_a_block_with_one_wrong_bit() {
+    let server = EthereumJs::start(&genesis_json()).await;
+    refuses_wrong_bits(&server.client()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ethrex_refuses_a_block_with_one_wrong_bit() {
+    let server = Ethrex::start(&genesis_json()).await;
+    refuses_wrong_bits(&server.client()).await;
+}
+
+async fn refuses_wrong_bits(client: &EngineClient) {
     let genesis = EvmGenesis::from_json(&genesis_json()).unwrap();
     let ours = Node::with(genesis);
-    let server = EthereumJs::start(&genesis_json()).await;
-    let client = server.client();
     let payload = ours.build(Workload::new(1).block(20)).await;
     for change in 0..3 {
         let wrong = common::with_header(&payload, |header| match change {

@@ -10,6 +10,7 @@
 )]
 
 pub mod ethereumjs;
+pub mod ethrex;
 pub mod fake;
 pub mod programs;
 pub mod workload;

@@ -1,0 +1,92 @@
+//! A second real execution client as a child process: `tools/dev-el`, made of the ethrex libraries.
+
+use std::{
+    fs::File,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use ande_execution::{EngineClient, EngineConfig, JwtSecret};
+use ande_ports::reserve;
+
+use super::ethereumjs::SECRET;
+
+/// How long it may take until the client answers.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// The client; its state is in memory.
+pub struct Ethrex {
+    dir: tempfile::TempDir,
+    port: u16,
+    process: Child,
+}
+
+impl Ethrex {
+    /// Starts it on a genesis and waits until it answers.
+    pub async fn start(genesis: &str) -> Self {
+        let program = program();
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        std::fs::write(path("genesis.json"), genesis).unwrap();
+        std::fs::write(path("jwt.hex"), SECRET).unwrap();
+        let port = reserve().unwrap();
+        let log = File::create(path("log")).unwrap();
+        let process = Command::new(program)
+            .args([path("genesis.json"), path("jwt.hex")])
+            .args([port.to_string(), reserve().unwrap().to_string()])
+            .current_dir(dir.path())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .expect("the client runs");
+        let mut this = Self { dir, port, process };
+        let client = this.client();
+        let deadline = Instant::now() + START_LIMIT;
+        while let Err(error) = client.chain_id().await {
+            let exit = this.process.try_wait().unwrap();
+            assert!(
+                exit.is_none() && Instant::now() < deadline,
+                "the client did not start ({error}, {exit:?}):\n{}",
+                this.log()
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        this
+    }
+
+    pub fn client(&self) -> EngineClient {
+        let url = format!("http://127.0.0.1:{}", self.port).parse().unwrap();
+        let mut config = EngineConfig::new(url, JwtSecret::from_hex(SECRET).unwrap());
+        config.request_timeout = Duration::from_secs(60);
+        EngineClient::new(config).unwrap()
+    }
+
+    /// The end of what it wrote.
+    pub fn log(&self) -> String {
+        let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(60)..].join("\n")
+    }
+}
+
+/// Beside the build of the product: a test runs from `<target>/<profile>/deps`.
+fn program() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let program = test.ancestors().nth(3).unwrap().join("dev-el/debug/dev-el");
+    assert!(
+        program.exists(),
+        "{0} is missing; run `cargo build --locked --manifest-path tools/dev-el/Cargo.toml \
+         --target-dir target/dev-el` in the repository root",
+        program.display()
+    );
+    program
+}
+
+impl Drop for Ethrex {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
