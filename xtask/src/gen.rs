@@ -1,5 +1,6 @@
 //! `cargo xtask gen`: compiles the settlement contracts and writes their ABI and bytecode to
-//! `crates/ande-contracts/abi/*.json`, from which the bindings are made.
+//! `crates/ande-contracts/abi/*.json`, from which the bindings are made, and what else must not change
+//! unnoticed to `contracts/snapshots`: where they store what, and the ABI of the production profile.
 //!
 //! The settings are read from `foundry.toml`, so `forge` and this command cannot disagree; the
 //! compiler is the one of `tools/solc`, so nothing is downloaded.
@@ -13,17 +14,23 @@ use std::{
 
 use eyre::{Context as _, ContextCompat as _, Result, bail, ensure};
 use foundry_compilers::{
-    ProjectBuilder, ProjectPathsConfig,
+    ConfigurableArtifacts, ProjectBuilder, ProjectPathsConfig,
     artifacts::{
         BytecodeHash, BytecodeObject, ConfigurableContractArtifact, EvmVersion, Settings,
-        SettingsMetadata, Severity, output_selection::OutputSelection, remappings::Remapping,
+        SettingsMetadata, Severity,
+        output_selection::{ContractOutputSelection, OutputSelection},
+        remappings::Remapping,
     },
     solc::{Solc, SolcCompiler, SolcLanguage, SolcSettings},
 };
 use serde::Deserialize;
 
+use crate::{layout, steps::root};
+
 /// Where the generated files live, from the repository root.
 const ABI_DIR: &str = "crates/ande-contracts/abi";
+const LAYOUT_DIR: &str = "contracts/snapshots/storage";
+const PROFILE_DIR: &str = "contracts/snapshots/abi";
 
 /// The contracts that the node deploys or calls, with their sources below `src`.
 const CONTRACTS: [(&str, &str); 4] = [
@@ -39,6 +46,10 @@ const EXTENSIONS: [(&str, &str, &str); 2] = [
     ("AndeConsensus", "ConsensusExtension", "consensus/ConsensusExtension.sol"),
     ("AndeConsensus", "ConsensusDuties", "consensus/ConsensusDuties.sol"),
 ];
+
+/// Another profile of a contract: the same storage and functions, made by another constructor.
+const PROFILES: [(&str, &str, &str); 1] =
+    [("AndeConsensus", "AndeConsensusMainnet", "consensus/AndeConsensusMainnet.sol")];
 
 /// "Transient storage can break composability": every reentrancy guard of OpenZeppelin triggers it;
 /// forge ignores it too.
@@ -68,22 +79,20 @@ struct FoundryConfig {
 /// # Errors
 /// When the contracts do not compile without warnings, or with `check` when a file differs.
 pub(crate) fn run(check: bool) -> Result<()> {
-    let root = repository_root()?;
+    let root = root();
     let generated = compile(&root)?;
-    let dir = root.join(ABI_DIR);
     let mut stale = Vec::new();
-    for (name, text) in &generated {
-        let path = dir.join(format!("{name}.json"));
-        let current = fs::read_to_string(&path).unwrap_or_default();
-        if &current == text {
+    for (file, text) in &generated {
+        let path = root.join(file);
+        if fs::read_to_string(&path).is_ok_and(|current| &current == text) {
             continue;
         }
         if check {
-            stale.push(format!("{ABI_DIR}/{name}.json"));
+            stale.push(file.as_str());
         } else {
-            fs::create_dir_all(&dir)?;
-            fs::write(&path, text).wrap_err_with(|| format!("cannot write {}", path.display()))?;
-            println!("wrote {ABI_DIR}/{name}.json");
+            fs::create_dir_all(path.parent().unwrap_or(&root))?;
+            fs::write(&path, text).wrap_err_with(|| format!("cannot write {file}"))?;
+            println!("wrote {file}");
         }
     }
     ensure!(
@@ -92,21 +101,6 @@ pub(crate) fn run(check: bool) -> Result<()> {
         stale.join(", ")
     );
     Ok(())
-}
-
-fn repository_root() -> Result<PathBuf> {
-    let start = match std::env::var_os("CARGO_MANIFEST_DIR") {
-        Some(dir) => PathBuf::from(dir),
-        None => std::env::current_dir()?,
-    };
-    start
-        .ancestors()
-        .find(|dir| {
-            dir.join("foundry.toml").is_file()
-                && dir.join(ABI_DIR).parent().is_some_and(Path::is_dir)
-        })
-        .map(Path::to_path_buf)
-        .wrap_err("not inside the repository: no foundry.toml above the current directory")
 }
 
 fn profile(root: &Path) -> Result<Profile> {
@@ -134,6 +128,7 @@ fn settings(profile: &Profile, root: &Path) -> Result<SolcSettings> {
     let hash: BytecodeHash =
         profile.bytecode_hash.parse().map_err(|error| eyre::eyre!("bytecode_hash: {error}"))?;
     let mut settings = Settings::new(OutputSelection::default_output_selection());
+    settings.push_output_selection(ContractOutputSelection::StorageLayout);
     settings.remappings = remappings;
     settings.optimizer.enabled = Some(profile.optimizer);
     settings.optimizer.runs = Some(profile.optimizer_runs);
@@ -143,8 +138,8 @@ fn settings(profile: &Profile, root: &Path) -> Result<SolcSettings> {
     Ok(SolcSettings { settings, ..Default::default() })
 }
 
-/// Text of each generated file by contract name.
-fn compile(root: &Path) -> Result<BTreeMap<&'static str, String>> {
+/// Text of each generated file by its path.
+fn compile(root: &Path) -> Result<BTreeMap<String, String>> {
     let profile = profile(root)?;
     let src = root.join(&profile.src);
     let mut paths = ProjectPathsConfig::builder().root(root).sources(&src);
@@ -164,6 +159,7 @@ fn compile(root: &Path) -> Result<BTreeMap<&'static str, String>> {
     })?;
     let project = ProjectBuilder::<SolcCompiler>::default()
         .paths(paths)
+        .artifacts(ConfigurableArtifacts::new([ContractOutputSelection::StorageLayout], []))
         .settings(settings)
         .ephemeral()
         .no_artifacts()
@@ -171,30 +167,64 @@ fn compile(root: &Path) -> Result<BTreeMap<&'static str, String>> {
         .ignore_error_code(TRANSIENT_STORAGE_ADVICE)
         .set_compiler_severity_filter(Severity::Warning)
         .build(SolcCompiler::Specific(solc))?;
-    let output = project.compile_files(CONTRACTS.map(|(_, file)| src.join(file)))?;
+    let files = CONTRACTS.into_iter().map(|(_, file)| file);
+    let files = files.chain(PROFILES.into_iter().map(|(_, _, file)| file));
+    let output = project.compile_files(files.map(|file| src.join(file)).collect::<Vec<_>>())?;
     if output.has_compiler_errors() || output.has_compiler_warnings() {
         bail!("the contracts do not compile cleanly:\n{output}");
     }
-    CONTRACTS
-        .into_iter()
-        .map(|(name, file)| {
-            let artifact = output
-                .find(&src.join(file), name)
-                .wrap_err_with(|| format!("{file} has no contract {name}"))?;
-            let mut artifact = artifact.clone();
-            for (_, extension, file) in EXTENSIONS.iter().filter(|(of, _, _)| *of == name) {
-                let second = output
-                    .find(&src.join(file), extension)
-                    .and_then(|second| second.abi.as_ref())
-                    .wrap_err_with(|| format!("{file} has no ABI of {extension}"))?;
-                let abi = artifact.abi.as_mut().wrap_err_with(|| format!("{name} has no ABI"))?;
-                add_items(&mut abi.functions, &second.functions);
-                add_items(&mut abi.events, &second.events);
-                add_items(&mut abi.errors, &second.errors);
-            }
-            Ok((name, render(name, &artifact)?))
-        })
-        .collect()
+    let find = |name: &str, file: &str| -> Result<ConfigurableContractArtifact> {
+        let found = output.find(&src.join(file), name);
+        found.cloned().wrap_err_with(|| format!("{file} has no contract {name}"))
+    };
+    let mut texts = BTreeMap::new();
+    for (name, file) in CONTRACTS {
+        let mut artifact = find(name, file)?;
+        let layout = storage(name, &artifact)?;
+        for (_, extension, file) in EXTENSIONS.iter().filter(|(of, _, _)| *of == name) {
+            let second = find(extension, file)?;
+            same_storage(name, &layout, extension, &second)?;
+            let second = second.abi.wrap_err_with(|| format!("{extension} has no ABI"))?;
+            let abi = artifact.abi.as_mut().wrap_err_with(|| format!("{name} has no ABI"))?;
+            add_items(&mut abi.functions, &second.functions);
+            add_items(&mut abi.events, &second.events);
+            add_items(&mut abi.errors, &second.errors);
+        }
+        texts.insert(format!("{ABI_DIR}/{name}.json"), render(name, &artifact)?);
+        for (_, profile, file) in PROFILES.iter().filter(|(of, _, _)| *of == name) {
+            let second = find(profile, file)?;
+            same_storage(name, &layout, profile, &second)?;
+            let known = items(name, &artifact)?;
+            let mut own = items(profile, &second)?;
+            own.retain(|item| !known.contains(item));
+            let text = format!("[\n{}\n]\n", own.join(",\n"));
+            texts.insert(format!("{PROFILE_DIR}/{profile}.json"), text);
+        }
+        texts.insert(format!("{LAYOUT_DIR}/{name}.txt"), layout);
+    }
+    Ok(texts)
+}
+
+fn storage(name: &str, artifact: &ConfigurableContractArtifact) -> Result<String> {
+    let found = artifact.storage_layout.as_ref();
+    layout::render(found.wrap_err_with(|| format!("{name} has no storage layout"))?)
+}
+
+/// Code that runs on the storage of another contract, or takes its place, must store alike.
+fn same_storage(
+    name: &str,
+    layout: &str,
+    other: &str,
+    artifact: &ConfigurableContractArtifact,
+) -> Result<()> {
+    ensure!(storage(other, artifact)? == layout, "{other} and {name} lay out storage differently");
+    Ok(())
+}
+
+/// The ABI, one line per item.
+fn items(name: &str, artifact: &ConfigurableContractArtifact) -> Result<Vec<String>> {
+    let abi = artifact.abi.as_ref().wrap_err_with(|| format!("{name} has no ABI"))?;
+    abi.items().map(|item| Ok(serde_json::to_string(&item)?)).collect()
 }
 
 /// Adds the items that are not there yet.
@@ -212,9 +242,8 @@ fn add_items<T: Clone + PartialEq>(
     }
 }
 
-/// One line per ABI item, so that a change is readable in a diff.
+/// ABI and bytecode, one line per ABI item, so that a change is readable in a diff.
 fn render(name: &str, artifact: &ConfigurableContractArtifact) -> Result<String> {
-    let abi = artifact.abi.as_ref().wrap_err_with(|| format!("{name} has no ABI"))?;
     let creation = artifact.bytecode.as_ref().map(|code| &code.object);
     let deployed = artifact
         .deployed_bytecode
@@ -222,9 +251,7 @@ fn render(name: &str, artifact: &ConfigurableContractArtifact) -> Result<String>
         .and_then(|code| code.bytecode.as_ref())
         .map(|code| &code.object);
     let mut text = String::from("{\"abi\":[\n");
-    let items =
-        abi.items().map(|item| serde_json::to_string(&item)).collect::<Result<Vec<_>, _>>()?;
-    text.push_str(&items.join(",\n"));
+    text.push_str(&items(name, artifact)?.join(",\n"));
     write!(
         text,
         "\n],\n\"bytecode\":\"{}\",\n\"deployedBytecode\":\"{}\"}}\n",

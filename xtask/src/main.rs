@@ -5,6 +5,7 @@ mod check;
 mod devnet;
 #[path = "gen.rs"]
 mod generate;
+mod layout;
 mod monitoring;
 mod setup;
 mod steps;
