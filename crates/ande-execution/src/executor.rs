@@ -74,6 +74,7 @@ pub enum Recovery {
 /// | here | embedded EVM | Engine API client |
 /// |---|---|---|
 /// | `propose` | executes the given transactions on the head's state, drops those that fail | as embedded, then as `validate` |
+/// | `client_block` | none | the client's, if it is to build |
 /// | `validate` | executes, compares every header field | as embedded, then `engine_newPayloadV3(payload, [], parent_consensus_hash)`: `VALID` is `Valid`, every other answer is `Syncing`: no vote, but the block is followed if the others certify it |
 /// | `adopt` | as `validate` | as embedded |
 /// | `commit` | writes the kept state changes | as embedded, then `engine_forkchoiceUpdatedV3(head = safe = finalized = hash)` if the client answers |
@@ -103,6 +104,20 @@ pub trait Executor: Send + Sync + 'static {
         attributes: Attributes,
         transactions: Vec<Bytes>,
     ) -> Result<Payload, ExecutionError>;
+
+    /// A block on the head by a builder beside [`propose`](Self::propose), where this executor has
+    /// one. It is not checked: that is for [`validate`](Self::validate) and for whoever knows
+    /// further rules. `transactions` are those that the caller would put into it.
+    ///
+    /// # Errors
+    /// There is such a builder and it gave no block.
+    async fn client_block(
+        &self,
+        _attributes: &Attributes,
+        _transactions: &[Bytes],
+    ) -> Result<Option<Payload>, ExecutionError> {
+        Ok(None)
+    }
 
     /// Executes a payload on the head and compares every result. `attributes` are those of the
     /// consensus header around it.

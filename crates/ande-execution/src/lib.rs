@@ -4,7 +4,7 @@
 //! judge a payload, make it the head. [`Payload`] is the currency: a bit-exact Ethereum header with
 //! its transactions. [`EmbeddedExecutor`] runs the EVM in this process on a state of its own, read
 //! through [`EvmReader`]; [`EngineExecutor`] has each block judged by an external execution client as
-//! well; [`NoneExecutor`] orders opaque transactions without running them.
+//! well, and built by it if told so; [`NoneExecutor`] orders opaque transactions without running them.
 //!
 //! No type of the EVM library leaves this crate: interfaces speak alloy's types.
 
@@ -18,7 +18,7 @@ mod payload;
 pub mod state;
 
 pub use engine_api::{
-    ClientBlock, ClientHealth, ClientStatus, EngineClient, EngineConfig, EngineError,
+    BlockBuilder, ClientBlock, ClientHealth, ClientStatus, EngineClient, EngineConfig, EngineError,
     EngineExecutor, EngineStatus, JwtSecret, MIN_ENGINE_BLOCK_TIME, Patience, PayloadSource,
     check_engine_block_time,
 };

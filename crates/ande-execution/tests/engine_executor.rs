@@ -57,6 +57,7 @@ struct Pair {
 fn impatient() -> Patience {
     Patience {
         verdict: Duration::from_millis(1_500),
+        build: Duration::from_millis(1_500),
         start: Duration::from_millis(1_500),
         first_pause: Duration::from_millis(10),
         longest_pause: Duration::from_millis(50),
@@ -297,7 +298,7 @@ async fn senseless_answers_are_no_verdicts() {
         (answer(r#"{"jsonrpc":"2.0","result":{"status":"VALID"}}"#), "another question"),
         (Reply::Body(b"\xff\xfe".to_vec()), "makes no sense"),
         (Reply::Body([b"[".repeat(100_000), b"]".repeat(100_000)].concat()), "makes no sense"),
-        (Reply::Body(vec![b' '; 5 << 20]), "exceeds"),
+        (Reply::Body(vec![b' '; 10 << 20]), "exceeds"),
         (Reply::Result(json!({"status": "PERHAPS"})), "makes no sense"),
         (Reply::Result(json!({"status": {}})), "makes no sense"),
         (Reply::Result(json!(null)), "makes no sense"),

@@ -117,11 +117,13 @@ pub(crate) fn client(
     let (Some(client), Some(secret)) = (&config.client, secret) else { return Ok(None) };
     let engine = EngineClient::new(EngineConfig {
         request_timeout: client.request_timeout,
+        builder: client.builder.clone(),
         ..EngineConfig::new(client.url.clone(), secret)
     })
     .map_err(NodeError::Client)?;
     let patience = Patience {
         verdict: client.verdict_timeout,
+        build: client.build_timeout,
         start: client.start_timeout,
         ..Patience::default()
     };

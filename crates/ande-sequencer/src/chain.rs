@@ -25,6 +25,7 @@ use tracing::{debug, info, warn};
 
 use crate::{
     Ordering, SequencerConfig, SequencerError, TransactionPool,
+    client_block::Material,
     ordering::{judge_order, reorder},
     rules::{ForcedPosition, HeaderFault, check_header},
 };
@@ -104,7 +105,7 @@ impl Tip {
 
 /// The chain of this node: the [`Application`] behind every engine.
 pub struct Chain {
-    parts: ChainParts,
+    pub(crate) parts: ChainParts,
     tip: Mutex<Tip>,
 }
 
@@ -262,7 +263,10 @@ impl Chain {
     /// ones of a sender and not the rest, what remains has another order and is built again.
     async fn propose_by_tip(&self, attributes: Attributes) -> Result<Payload, AppError> {
         let pool = &self.parts.pool;
-        let mut chosen = pool.next_block();
+        let mut chosen = match self.ask_client(&attributes, pool.next_block()).await {
+            Material::Block(payload) => return Ok(payload),
+            Material::Transactions(chosen) => chosen,
+        };
         for _ in 0..MAX_PROPOSALS {
             let payload = self.propose(attributes, chosen.clone()).await?;
             let header =
@@ -600,7 +604,7 @@ fn attributes(tip: &Tip, timestamp_ms: u64, proposer: Address) -> Attributes {
 }
 
 /// Base fee in a payload's header, in wei per gas.
-fn base_fee(payload: &Payload) -> Result<u128, PayloadError> {
+pub(crate) fn base_fee(payload: &Payload) -> Result<u128, PayloadError> {
     Ok(u128::from(payload.decode_header()?.base_fee_per_gas.unwrap_or_default()))
 }
 
@@ -618,7 +622,7 @@ fn now_ms() -> u64 {
 }
 
 /// An error with its sources on one line.
-fn chain_of(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain_of(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod chain;
+mod client_block;
 mod config;
 mod directory;
 mod error;

@@ -215,6 +215,12 @@ metrics! {
         "Conversations with the external execution client that ended without what was asked for";
     client_blocks_fed: Counter = "ande_execution_client_blocks_fed_total", "blocks",
         "Stored blocks that the external execution client was given because it lacked them";
+    client_blocks_taken: Counter = "ande_execution_client_blocks_taken_total", "blocks",
+        "Blocks that the external execution client built and this node proposed as they were";
+    client_blocks_rebuilt: Counter = "ande_execution_client_blocks_rebuilt_total", "blocks",
+        "Blocks built here again out of the transactions that the external execution client chose";
+    client_builds_failed: Counter = "ande_execution_client_builds_failed_total", "blocks",
+        "Blocks built here because the external execution client gave none of use";
 
     // Settlement chain.
     l1_up: Gauge = "ande_l1_up", "flag",

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use alloy_primitives::{B256, U64};
 use alloy_rpc_types_engine::ForkchoiceState;
+use ande_primitives::MAX_BLOCK_BYTES;
 use url::Url;
 
 use super::{
-    EngineError, JwtSecret,
+    BlockBuilder, EngineError, JwtSecret,
     error::quoted,
     transport::Transport,
     wire::{WireBlock, WireForkchoice, WireStatus, WireVerdict, execution_payload},
@@ -25,6 +26,8 @@ pub struct EngineConfig {
     pub request_timeout: Duration,
     /// Largest answer that is read, in bytes.
     pub max_answer_bytes: usize,
+    /// Who builds the blocks that this node proposes.
+    pub builder: BlockBuilder,
 }
 
 impl EngineConfig {
@@ -35,8 +38,9 @@ impl EngineConfig {
             url,
             secret,
             request_timeout: Duration::from_secs(8),
-            // A block with full transaction hashes is the longest answer asked for.
-            max_answer_bytes: 4 << 20,
+            // A built block is the longest answer asked for: its bytes as hexadecimal digits.
+            max_answer_bytes: 2 * MAX_BLOCK_BYTES + (1 << 20),
+            builder: BlockBuilder::Embedded,
         }
     }
 }
@@ -66,8 +70,11 @@ pub struct ClientBlock {
 /// An execution client behind its Engine API. Every question is asked once.
 #[derive(Debug)]
 pub struct EngineClient {
-    transport: Transport,
-    request_timeout: Duration,
+    pub(super) transport: Transport,
+    /// Where `testing_buildBlockV1` is, if not there.
+    pub(super) testing: Option<Transport>,
+    pub(super) builder: BlockBuilder,
+    pub(super) request_timeout: Duration,
 }
 
 impl EngineClient {
@@ -76,8 +83,21 @@ impl EngineClient {
     /// # Errors
     /// [`EngineError::Setup`] for a URL that is none of HTTP.
     pub fn new(config: EngineConfig) -> Result<Self, EngineError> {
-        let transport = Transport::new(config.url, config.secret, config.max_answer_bytes)?;
-        Ok(Self { transport, request_timeout: config.request_timeout })
+        let transport = Transport::new(config.url, Some(config.secret), config.max_answer_bytes)?;
+        let testing = match &config.builder {
+            BlockBuilder::Testing { url: Some(url) } => {
+                Some(Transport::new(url.clone(), None, config.max_answer_bytes)?)
+            }
+            _ => None,
+        };
+        let (builder, request_timeout) = (config.builder, config.request_timeout);
+        Ok(Self { transport, testing, builder, request_timeout })
+    }
+
+    /// Who builds the blocks that this node proposes.
+    #[must_use]
+    pub const fn builder(&self) -> &BlockBuilder {
+        &self.builder
     }
 
     /// Has a block executed: `engine_newPayloadV3`.
@@ -98,16 +118,11 @@ impl EngineClient {
     /// # Errors
     /// No verdict, for the reason given.
     pub async fn forkchoice(&self, hash: B256) -> Result<EngineStatus, EngineError> {
-        const METHOD: &str = "engine_forkchoiceUpdatedV3";
-        let state = ForkchoiceState {
-            head_block_hash: hash,
-            safe_block_hash: hash,
-            finalized_block_hash: hash,
-        };
         let no_attributes: Option<()> = None;
+        let params = (forkchoice_state(hash), no_attributes);
         let answer: WireForkchoice =
-            self.transport.ask(METHOD, (state, no_attributes), self.request_timeout).await?;
-        verdict(METHOD, answer.payload_status, hash)
+            self.transport.ask(FORKCHOICE, params, self.request_timeout).await?;
+        verdict(FORKCHOICE, answer.payload_status, hash)
     }
 
     /// The client's chain id.
@@ -153,6 +168,12 @@ impl EngineClient {
     }
 }
 
+/// Everything up to a block is final.
+pub(super) const fn forkchoice_state(hash: B256) -> ForkchoiceState {
+    ForkchoiceState { head_block_hash: hash, safe_block_hash: hash, finalized_block_hash: hash }
+}
+
+pub(super) const FORKCHOICE: &str = "engine_forkchoiceUpdatedV3";
 const BLOCK_BY_NUMBER: &str = "eth_getBlockByNumber";
 
 fn verdict(

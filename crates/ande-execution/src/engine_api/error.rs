@@ -120,6 +120,9 @@ pub enum EngineError {
         /// Its answer.
         answer: &'static str,
     },
+    /// The client was told to build a block and did not begin.
+    #[error("the execution client began no block")]
+    NoBlock,
     /// All questions together took too long.
     #[error("the execution client was not done within {0:?}")]
     Slow(Duration),

@@ -17,13 +17,16 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::{
-    ClientBlock, ClientHealth, ClientStatus, EngineClient, EngineError, PayloadSource,
+    BlockBuilder, ClientBlock, ClientHealth, ClientStatus, EngineClient, EngineError,
+    PayloadSource,
+    builder::BuildOrder,
     link::{Link, Task},
     patience::Patience,
 };
 use crate::{
     Attributes, EmbeddedExecutor, ExecHead, ExecutionError, Executor, Payload, PayloadStatus,
     Recovery,
+    header::{is_on, not_on_head},
 };
 
 /// Shortest block time with an external client: timestamps of headers are whole seconds, and
@@ -33,7 +36,8 @@ pub const MIN_ENGINE_BLOCK_TIME: Duration = Duration::from_secs(1);
 /// Most verdicts that are remembered.
 const MAX_JUDGED: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
-/// Builds blocks with the embedded EVM and has every block judged by an external client too.
+/// Builds blocks with the embedded EVM, or has the client build them, and has every block judged by
+/// an external client too.
 ///
 /// A block counts as valid here when both say so. When the client is down, slow, behind or of
 /// another opinion, this node does not vote; blocks that the others certified are followed with
@@ -48,6 +52,8 @@ pub struct EngineExecutor {
 struct Inner {
     embedded: EmbeddedExecutor,
     patience: Patience,
+    /// Whether the client builds blocks too.
+    client_builds: bool,
     /// One conversation at a time, bounded by [`Patience`].
     link: tokio::sync::Mutex<Link>,
     /// Blocks that the client found valid.
@@ -79,10 +85,12 @@ impl EngineExecutor {
         patience: Patience,
     ) -> Self {
         let chain_id = embedded.reader().chain_id();
+        let client_builds = *client.builder() != BlockBuilder::Embedded;
         let link = Link::new(client, chain_id, embedded.genesis().hash(), source);
         let inner = Inner {
             embedded,
             patience,
+            client_builds,
             link: tokio::sync::Mutex::new(link),
             judged: Mutex::new(LruCache::new(MAX_JUDGED)),
             status: watch::Sender::new(ClientStatus::default()),
@@ -121,20 +129,29 @@ impl Executor for EngineExecutor {
         transactions: Vec<Bytes>,
     ) -> Result<Payload, ExecutionError> {
         let inner = &self.inner;
-        let head = inner.embedded.head().await;
-        if head.hash == attributes.parent_execution_hash
-            && attributes.timestamp_ms / 1000 <= head.timestamp
-        {
-            return Err(ExecutionError::Unavailable(format!(
-                "the second {} has a block already; external execution clients take one per \
-                 second",
-                head.timestamp
-            )));
-        }
+        check_second(&inner.embedded.head().await, &attributes)?;
         let payload = inner.embedded.propose(attributes, transactions).await?;
         let header = payload.decode_header()?;
         inner.judge(&header, &payload).await.map_err(unavailable)?;
         Ok(payload)
+    }
+
+    /// Waits for the client as long as [`Patience`] says; one that failed is not asked.
+    async fn client_block(
+        &self,
+        attributes: &Attributes,
+        transactions: &[Bytes],
+    ) -> Result<Option<Payload>, ExecutionError> {
+        let inner = &self.inner;
+        if !inner.client_builds {
+            return Ok(None);
+        }
+        let head = inner.embedded.head().await;
+        if !is_on(&head, attributes) {
+            return Err(not_on_head(&head, attributes));
+        }
+        check_second(&head, attributes)?;
+        inner.build(&head, attributes, transactions).await.map(Some).map_err(unavailable)
     }
 
     async fn validate(
@@ -251,6 +268,26 @@ impl Inner {
         Ok(())
     }
 
+    async fn build(
+        &self,
+        head: &ExecHead,
+        attributes: &Attributes,
+        transactions: &[Bytes],
+    ) -> Result<Payload, EngineError> {
+        if self.is_down() {
+            return Err(EngineError::Returning);
+        }
+        let limit = self.patience.build;
+        let deadline = Instant::now() + limit;
+        let mut link = tokio::time::timeout_at(deadline.into(), self.link.lock())
+            .await
+            .map_err(|_| EngineError::Slow(limit))?;
+        let parent = ClientBlock { number: head.number, hash: head.hash };
+        let gas_limit = self.embedded.reader().gas_limit();
+        let order = BuildOrder { attributes, gas_limit, transactions };
+        link.build(parent, order, deadline).await.unwrap_or(Err(EngineError::Slow(limit)))
+    }
+
     /// Makes the head of the embedded EVM the client's. A client that failed is not waited for.
     async fn follow(self: &Arc<Self>) {
         if !self.is_down() {
@@ -319,6 +356,19 @@ impl Inner {
             }
         });
     }
+}
+
+/// Whether the block has a second of its own.
+fn check_second(head: &ExecHead, attributes: &Attributes) -> Result<(), ExecutionError> {
+    if head.hash == attributes.parent_execution_hash
+        && attributes.timestamp_ms / 1000 <= head.timestamp
+    {
+        return Err(ExecutionError::Unavailable(format!(
+            "the second {} has a block already; external execution clients take one per second",
+            head.timestamp
+        )));
+    }
+    Ok(())
 }
 
 fn unavailable(error: EngineError) -> ExecutionError {

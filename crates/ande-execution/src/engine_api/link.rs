@@ -8,7 +8,7 @@ use std::{
 use alloy_primitives::B256;
 use async_trait::async_trait;
 
-use super::{ClientBlock, EngineClient, EngineError, EngineStatus, Patience};
+use super::{ClientBlock, EngineClient, EngineError, EngineStatus, Patience, builder::BuildOrder};
 use crate::{ExecutionError, Payload};
 
 /// The committed blocks that this node has stored, for a client that missed them.
@@ -129,6 +129,25 @@ impl Link {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(patience.longest_pause);
         }
+    }
+
+    /// Has the client build a block on `parent`, the node's head; none when it took too long. That
+    /// a client builds none says nothing about its verdicts.
+    pub(super) async fn build(
+        &mut self,
+        parent: ClientBlock,
+        order: BuildOrder<'_>,
+        deadline: Instant,
+    ) -> Option<Result<Payload, EngineError>> {
+        let built = tokio::time::timeout_at(deadline.into(), async {
+            self.align(parent).await?;
+            self.client.build(order).await
+        });
+        let result = built.await.ok();
+        if !matches!(result, Some(Ok(_))) {
+            self.forget();
+        }
+        result
     }
 
     async fn once(&mut self, task: Task<'_>) -> Result<(), EngineError> {

@@ -1,5 +1,6 @@
 //! External execution clients, asked by the Engine API.
 
+mod builder;
 mod client;
 mod error;
 mod executor;
@@ -10,6 +11,7 @@ mod status;
 mod transport;
 mod wire;
 
+pub use builder::BlockBuilder;
 pub use client::{ClientBlock, EngineClient, EngineConfig, EngineStatus};
 pub use error::EngineError;
 pub use executor::{EngineExecutor, MIN_ENGINE_BLOCK_TIME, check_engine_block_time};

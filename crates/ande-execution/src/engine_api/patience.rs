@@ -7,6 +7,8 @@ use std::time::Duration;
 pub struct Patience {
     /// For the verdict on one block, everything included that the client has to get before.
     pub verdict: Duration,
+    /// For a block that the client builds, everything included that it has to get before.
+    pub build: Duration,
     /// For the client to be there and complete when the node starts.
     pub start: Duration,
     /// Before the second try; doubled with every try.
@@ -19,6 +21,7 @@ impl Default for Patience {
     fn default() -> Self {
         Self {
             verdict: Duration::from_secs(2),
+            build: Duration::from_millis(500),
             start: Duration::from_secs(60),
             first_pause: Duration::from_millis(50),
             longest_pause: Duration::from_secs(1),

@@ -19,7 +19,8 @@ const MAX_IDLE: usize = 2;
 pub(super) struct Transport {
     http: reqwest::Client,
     url: Url,
-    secret: JwtSecret,
+    /// None where no token is asked for.
+    secret: Option<JwtSecret>,
     max_answer_bytes: usize,
     next_id: AtomicU64,
 }
@@ -51,7 +52,7 @@ struct AnswerError {
 impl Transport {
     pub(super) fn new(
         url: Url,
-        secret: JwtSecret,
+        secret: Option<JwtSecret>,
         max_answer_bytes: usize,
     ) -> Result<Self, EngineError> {
         if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
@@ -83,6 +84,29 @@ impl Transport {
         read(method, id, &bytes)
     }
 
+    /// Asks the same of many things at once and returns how many were refused.
+    pub(super) async fn tell<P: Serialize>(
+        &self,
+        method: &'static str,
+        params: impl Iterator<Item = P>,
+        limit: Duration,
+    ) -> Result<usize, EngineError> {
+        let requests: Vec<_> = params
+            .map(|params| {
+                let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+                Request { jsonrpc: "2.0", id, method, params }
+            })
+            .collect();
+        let request =
+            serde_json::to_vec(&requests).map_err(|error| EngineError::Setup(error.to_string()))?;
+        let bytes = tokio::time::timeout(limit, self.exchange(method, request))
+            .await
+            .map_err(|_| EngineError::Timeout { method, limit })??;
+        let answers: Vec<Answer<'_>> =
+            serde_json::from_slice(&bytes).map_err(|error| malformed(method, &error))?;
+        Ok(answers.iter().filter(|answer| answer.error.is_some()).count())
+    }
+
     async fn exchange(
         &self,
         method: &'static str,
@@ -90,10 +114,11 @@ impl Transport {
     ) -> Result<Vec<u8>, EngineError> {
         let issued_at =
             SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let mut response = self
-            .http
-            .post(self.url.clone())
-            .bearer_auth(self.secret.token(issued_at))
+        let mut post = self.http.post(self.url.clone());
+        if let Some(secret) = &self.secret {
+            post = post.bearer_auth(secret.token(issued_at));
+        }
+        let mut response = post
             .header(CONTENT_TYPE, "application/json")
             .body(request)
             .send()
@@ -125,17 +150,21 @@ fn read<T: DeserializeOwned>(
     id: u64,
     bytes: &[u8],
 ) -> Result<T, EngineError> {
-    let malformed = |problem: String| EngineError::Malformed { method, problem };
     let answer: Answer<'_> =
-        serde_json::from_slice(bytes).map_err(|error| malformed(quoted(&error.to_string())))?;
+        serde_json::from_slice(bytes).map_err(|error| malformed(method, &error))?;
     if let Some(AnswerError { code, message }) = answer.error {
         return Err(EngineError::Rpc { method, code, message: quoted(&message) });
     }
     if answer.id.map(RawValue::get) != Some(id.to_string().as_str()) {
-        return Err(malformed("it has the id of another question".into()));
+        let problem = "it has the id of another question".into();
+        return Err(EngineError::Malformed { method, problem });
     }
     let result = answer.result.map_or("null", RawValue::get);
-    serde_json::from_str(result).map_err(|error| malformed(quoted(&error.to_string())))
+    serde_json::from_str(result).map_err(|error| malformed(method, &error))
+}
+
+fn malformed(method: &'static str, error: &serde_json::Error) -> EngineError {
+    EngineError::Malformed { method, problem: quoted(&error.to_string()) }
 }
 
 /// The innermost cause says what happened; the outer ones repeat the URL.

@@ -9,6 +9,7 @@ use std::{
 
 use ande_execution::{EngineClient, EngineConfig, JwtSecret};
 use ande_ports::reserve;
+use url::Url;
 
 use super::ethereumjs::SECRET;
 
@@ -18,7 +19,8 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 /// The client; its state is in memory.
 pub struct Ethrex {
     dir: tempfile::TempDir,
-    port: u16,
+    /// Of its Engine API and of its JSON-RPC.
+    ports: [u16; 2],
     process: Child,
 }
 
@@ -30,18 +32,18 @@ impl Ethrex {
         let path = |name: &str| dir.path().join(name);
         std::fs::write(path("genesis.json"), genesis).unwrap();
         std::fs::write(path("jwt.hex"), SECRET).unwrap();
-        let port = reserve().unwrap();
+        let ports = [reserve().unwrap(), reserve().unwrap()];
         let log = File::create(path("log")).unwrap();
         let process = Command::new(program)
             .args([path("genesis.json"), path("jwt.hex")])
-            .args([port.to_string(), reserve().unwrap().to_string()])
+            .args(ports.map(|port| port.to_string()))
             .current_dir(dir.path())
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
             .expect("the client runs");
-        let mut this = Self { dir, port, process };
+        let mut this = Self { dir, ports, process };
         let client = this.client();
         let deadline = Instant::now() + START_LIMIT;
         while let Err(error) = client.chain_id().await {
@@ -56,11 +58,20 @@ impl Ethrex {
         this
     }
 
-    pub fn client(&self) -> EngineClient {
-        let url = format!("http://127.0.0.1:{}", self.port).parse().unwrap();
-        let mut config = EngineConfig::new(url, JwtSecret::from_hex(SECRET).unwrap());
+    pub fn config(&self) -> EngineConfig {
+        let secret = JwtSecret::from_hex(SECRET).unwrap();
+        let mut config = EngineConfig::new(local(self.ports[0]), secret);
         config.request_timeout = Duration::from_secs(60);
-        EngineClient::new(config).unwrap()
+        config
+    }
+
+    pub fn client(&self) -> EngineClient {
+        EngineClient::new(self.config()).unwrap()
+    }
+
+    /// Where it answers without a token, `testing_buildBlockV1` too.
+    pub fn rpc(&self) -> Url {
+        local(self.ports[1])
     }
 
     /// The end of what it wrote.
@@ -69,6 +80,10 @@ impl Ethrex {
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(60)..].join("\n")
     }
+}
+
+fn local(port: u16) -> Url {
+    format!("http://127.0.0.1:{port}").parse().unwrap()
 }
 
 /// Beside the build of the product: a test runs from `<target>/<profile>/deps`.

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use alloy_primitives::B256;
+use alloy_primitives::{B256, hex, keccak256};
 use ande_execution::{EngineClient, EngineConfig, JwtSecret};
 use ande_ports::reserve;
 use axum::{
@@ -25,6 +25,8 @@ use super::ethereumjs::SECRET;
 
 pub const NEW_PAYLOAD: &str = "engine_newPayloadV3";
 pub const FORKCHOICE: &str = "engine_forkchoiceUpdatedV3";
+pub const GET_PAYLOAD: &str = "engine_getPayloadV3";
+pub const SEND: &str = "eth_sendRawTransaction";
 pub const BLOCK: &str = "eth_getBlockByNumber";
 
 /// One answer out of the ordinary.
@@ -177,6 +179,26 @@ async fn answer(
         return StatusCode::UNAUTHORIZED.into_response();
     }
     let request: Value = serde_json::from_slice(&body).unwrap();
+    match request {
+        Value::Array(requests) => {
+            let mut answers = Vec::with_capacity(requests.len());
+            for request in &requests {
+                match answer_one(&chain, request).await {
+                    Ok(answer) => answers.push(answer),
+                    Err(response) => return response,
+                }
+            }
+            close(&Value::Array(answers))
+        }
+        request => match answer_one(&chain, &request).await {
+            Ok(answer) => close(&answer),
+            Err(response) => response,
+        },
+    }
+}
+
+/// The answer to one question, or another one to the whole request.
+async fn answer_one(chain: &Mutex<Chain>, request: &Value) -> Result<Value, Response> {
     let method = request["method"].as_str().unwrap().to_owned();
     let params = request["params"].clone();
     let reply = {
@@ -197,23 +219,23 @@ async fn answer(
             Value::Null
         }
         Some(Reply::Status(status)) => {
-            return StatusCode::from_u16(status).unwrap().into_response();
+            return Err(StatusCode::from_u16(status).unwrap().into_response());
         }
-        Some(Reply::Body(body)) => return body.into_response(),
+        Some(Reply::Body(body)) => return Err(body.into_response()),
         Some(Reply::Error(code, message)) => {
             let error = json!({"code": code, "message": message});
-            return close(json!({"jsonrpc": "2.0", "id": id, "error": error}));
+            return Ok(json!({"jsonrpc": "2.0", "id": id, "error": error}));
         }
     };
-    close(json!({"jsonrpc": "2.0", "id": id, "result": result}))
+    Ok(json!({"jsonrpc": "2.0", "id": id, "result": result}))
 }
 
-fn close(answer: Value) -> Response {
+fn close(answer: &Value) -> Response {
     ([("connection", "close")], answer.to_string()).into_response()
 }
 
 /// Compares with a token made here for the time that the given one names.
-fn has_token(headers: &HeaderMap) -> bool {
+pub fn has_token(headers: &HeaderMap) -> bool {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
     let Some(token) = headers
         .get("authorization")
@@ -269,6 +291,7 @@ impl Chain {
                 };
                 json!({"payloadStatus": status, "payloadId": null})
             }
+            SEND => json!(keccak256(hex::decode(params[0].as_str().unwrap()).unwrap())),
             other => panic!("{other} was asked"),
         }
     }

@@ -11,6 +11,7 @@
 
 pub mod ethereumjs;
 pub mod ethrex;
+pub mod evolve;
 pub mod fake;
 pub mod programs;
 pub mod workload;

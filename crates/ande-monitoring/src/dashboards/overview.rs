@@ -182,6 +182,24 @@ pub(super) const DASHBOARD: Dashboard = Dashboard {
                         ),
                     ],
                 ),
+                lines(
+                    "Blocks that the client was to build, since the start",
+                    "none",
+                    &[
+                        q(
+                            "ande_execution_client_blocks_taken_total{instance=~\"$instance\"}",
+                            "{{instance}} taken",
+                        ),
+                        q(
+                            "ande_execution_client_blocks_rebuilt_total{instance=~\"$instance\"}",
+                            "{{instance}} built again",
+                        ),
+                        q(
+                            "ande_execution_client_builds_failed_total{instance=~\"$instance\"}",
+                            "{{instance}} without the client",
+                        ),
+                    ],
+                ),
             ],
         },
     ],

@@ -8,12 +8,14 @@ use std::{
 };
 
 use alloy_primitives::Address;
-use ande_execution::check_engine_block_time;
 use ande_l1::Finality;
 use ande_rpc::Namespace;
 use url::Url;
 
-use super::raw::{ExecutorKind, LogFormat, Mode, RawConfig, RawEngine, RawFinality};
+use super::{
+    client::{ClientConfig, Pace},
+    raw::{ExecutorKind, LogFormat, Mode, RawConfig, RawFinality},
+};
 
 /// Everything that is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,21 +45,6 @@ impl ExecutorConfig {
             Self::None => "none",
         }
     }
-}
-
-/// An external execution client.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientConfig {
-    /// Its Engine API.
-    pub url: Url,
-    /// File with the secret that it shares.
-    pub jwt_secret: PathBuf,
-    /// Longest wait for one answer.
-    pub request_timeout: Duration,
-    /// Longest wait for the verdict on one block.
-    pub verdict_timeout: Duration,
-    /// Longest wait for it when the node starts.
-    pub start_timeout: Duration,
 }
 
 /// A usable configuration.
@@ -142,16 +129,16 @@ pub struct NodeConfig {
 }
 
 /// Collects problems while values are taken out of the raw form.
-struct Checker {
+pub(super) struct Checker {
     problems: Vec<String>,
 }
 
 impl Checker {
-    fn problem(&mut self, text: String) {
+    pub(super) fn problem(&mut self, text: String) {
         self.problems.push(text);
     }
 
-    fn required<T: Default>(&mut self, key: &str, value: Option<T>) -> T {
+    pub(super) fn required<T: Default>(&mut self, key: &str, value: Option<T>) -> T {
         value.unwrap_or_else(|| {
             self.problem(format!("{key} is required"));
             T::default()
@@ -194,7 +181,7 @@ impl Checker {
         }
     }
 
-    fn millis(&mut self, key: &str, value: u64, min: u64, max: u64) -> Duration {
+    pub(super) fn millis(&mut self, key: &str, value: u64, min: u64, max: u64) -> Duration {
         if !(min..=max).contains(&value) {
             self.problem(format!("{key} = {value} is outside {min} to {max}"));
         }
@@ -206,54 +193,6 @@ impl Checker {
             self.problem(format!("{key} = {value} is outside {min} to {max}"));
         }
         value
-    }
-}
-
-/// What an execution client needs of the rest of the configuration.
-struct Pace {
-    executor: ExecutorKind,
-    block_time_ms: u64,
-    propose_timeout_ms: u64,
-}
-
-impl Checker {
-    fn client(&mut self, raw: RawEngine, pace: &Pace, base: &Path) -> Option<ClientConfig> {
-        if pace.executor == ExecutorKind::None {
-            self.problem("[engine] has no meaning with executor \"none\"".into());
-        }
-        if let Err(error) = check_engine_block_time(Duration::from_millis(pace.block_time_ms)) {
-            self.problem(format!("chain.block_time_ms with [engine]: {error}"));
-        }
-        let verdict_ms = raw.verdict_timeout_ms.unwrap_or(pace.block_time_ms);
-        if verdict_ms >= pace.propose_timeout_ms {
-            self.problem(format!(
-                "engine.verdict_timeout_ms = {verdict_ms} must be below \
-                 consensus.propose_timeout_ms = {}: a later verdict comes after its round",
-                pace.propose_timeout_ms
-            ));
-        }
-        let url = self.required("engine.url", raw.url);
-        let jwt_secret = base.join(self.required("engine.jwt_secret", raw.jwt_secret));
-        let request_timeout =
-            self.millis("engine.request_timeout_ms", raw.request_timeout_ms, 100, 120_000);
-        let verdict_timeout = self.millis("engine.verdict_timeout_ms", verdict_ms, 100, 120_000);
-        let start_timeout =
-            self.millis("engine.start_timeout_ms", raw.start_timeout_ms, 100, 86_400_000);
-        if url.is_empty() {
-            return None;
-        }
-        let url = match Url::parse(&url) {
-            Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => {
-                parsed
-            }
-            Ok(_) | Err(_) => {
-                self.problem(format!(
-                    "engine.url = \"{url}\" is not an http(s) URL such as http://127.0.0.1:8551"
-                ));
-                return None;
-            }
-        };
-        Some(ClientConfig { url, jwt_secret, request_timeout, verdict_timeout, start_timeout })
     }
 }
 
@@ -429,7 +368,9 @@ fn is_host_port(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use ande_execution::BlockBuilder;
+
+    use super::{super::raw::RawEngine, *};
 
     fn usable() -> RawConfig {
         toml::from_str(
@@ -503,7 +444,59 @@ mod tests {
         assert_eq!(client.request_timeout, Duration::from_secs(8));
         assert_eq!(client.verdict_timeout, config.block_time);
         assert_eq!(client.start_timeout, Duration::from_secs(60));
+        assert_eq!(client.builder, BlockBuilder::Embedded);
         assert_eq!(NodeConfig::check(usable(), Path::new(".")).unwrap().client, None);
+    }
+
+    #[test]
+    fn an_execution_client_builds_when_it_is_told_to() {
+        let client = |more: &str| {
+            let config = NodeConfig::check(with_client(more), Path::new(".")).unwrap();
+            let client = config.client.unwrap();
+            (client.builder, client.build_timeout)
+        };
+        let half = NodeConfig::check(usable(), Path::new(".")).unwrap().block_time / 2;
+        let fill = half / 4;
+        assert_eq!(client("builder = \"eth\""), (BlockBuilder::Eth { fill }, half));
+        let fill = Duration::from_millis(300);
+        assert_eq!(
+            client("builder = \"eth\"\nbuild_timeout_ms = 900\nbuild_fill_ms = 300"),
+            (BlockBuilder::Eth { fill }, Duration::from_millis(900))
+        );
+        assert_eq!(client("builder = \"evolve\""), (BlockBuilder::Evolve, half));
+        let testing = |url| BlockBuilder::Testing { url };
+        assert_eq!(client("builder = \"testing\""), (testing(None), half));
+        let url = "http://127.0.0.1:8545/".parse().unwrap();
+        assert_eq!(
+            client("builder = \"testing\"\nbuilder_url = \"http://127.0.0.1:8545\""),
+            (testing(Some(url)), half)
+        );
+    }
+
+    #[test]
+    fn builders_that_cannot_work_are_refused_with_advice() {
+        let refused = |more: &str, words: &[&str]| {
+            let problems = NodeConfig::check(with_client(more), Path::new(".")).unwrap_err().0;
+            for word in words {
+                assert!(problems.iter().any(|p| p.contains(word)), "{word} not in {problems:?}");
+            }
+        };
+        refused(
+            "build_timeout_ms = 100\nbuild_fill_ms = 1\nbuilder_url = \"http://x\"",
+            &[
+                "engine.build_timeout_ms needs engine.builder = \"eth\", \"testing\" or",
+                "engine.build_fill_ms needs engine.builder = \"eth\"",
+                "engine.builder_url needs engine.builder = \"testing\"",
+            ],
+        );
+        refused("builder = \"evolve\"\nbuild_fill_ms = 1", &["build_fill_ms needs"]);
+        refused("builder = \"eth\"\nbuild_timeout_ms = 2000", &["must together be below"]);
+        refused("builder = \"eth\"\nbuild_timeout_ms = 18446744073709551615", &["together"]);
+        refused("builder = \"eth\"\nbuild_timeout_ms = 1", &["is outside 50 to"]);
+        refused("builder = \"eth\"\nbuild_fill_ms = 1000", &["must be below engine.build_timeout"]);
+        refused("builder = \"testing\"\nbuilder_url = \"ws://x\"", &["not an http(s) URL"]);
+        let error = toml::from_str::<RawEngine>("builder = \"geth\"").unwrap_err().to_string();
+        assert!(error.contains("`embedded`, `eth`, `testing`, `evolve`"), "{error}");
     }
 
     #[test]

@@ -4,18 +4,21 @@
 //! layer are errors.
 
 mod checked;
+mod client;
 mod raw;
 
 use std::path::{Path, PathBuf};
 
-pub use checked::{ClientConfig, ConfigProblems, ExecutorConfig, NodeConfig};
+pub use checked::{ConfigProblems, ExecutorConfig, NodeConfig};
+pub use client::ClientConfig;
 use figment::{
     Figment,
     providers::{Env, Format, Serialized, Toml},
 };
 pub use raw::{
-    ExecutorKind, LogFormat, Mode, RawBatcher, RawChain, RawConfig, RawConsensus, RawEngine,
-    RawEvm, RawFinality, RawKeys, RawL1, RawLog, RawOps, RawP2p, RawPool, RawRpc, RawShutdown,
+    BuilderKind, ExecutorKind, LogFormat, Mode, RawBatcher, RawChain, RawConfig, RawConsensus,
+    RawEngine, RawEvm, RawFinality, RawKeys, RawL1, RawLog, RawOps, RawP2p, RawPool, RawRpc,
+    RawShutdown,
 };
 
 /// Variables with the prefix that are not configuration.

@@ -140,6 +140,17 @@ pub struct RawEngine {
     /// Longest wait for the client when the node starts, milliseconds. While the client takes
     /// stored blocks it is waited for longer.
     pub start_timeout_ms: u64,
+    /// Who builds the blocks that this node proposes.
+    pub builder: BuilderKind,
+    /// Longest wait for a block that the client builds, milliseconds; half the block time when
+    /// absent. Then the embedded EVM builds.
+    pub build_timeout_ms: Option<u64>,
+    /// With `eth`, how long the client fills its block before it is asked for, milliseconds; a
+    /// quarter of the longest wait when absent.
+    pub build_fill_ms: Option<u64>,
+    /// With `testing`, the client's JSON-RPC where it serves `testing_buildBlockV1`; `url` when
+    /// absent.
+    pub builder_url: Option<String>,
 }
 
 impl Default for RawEngine {
@@ -150,8 +161,27 @@ impl Default for RawEngine {
             request_timeout_ms: 8_000,
             verdict_timeout_ms: None,
             start_timeout_ms: 60_000,
+            builder: BuilderKind::Embedded,
+            build_timeout_ms: None,
+            build_fill_ms: None,
+            builder_url: None,
         }
     }
+}
+
+/// Builder of the blocks that a node with an execution client proposes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BuilderKind {
+    /// The embedded EVM.
+    #[default]
+    Embedded,
+    /// The client out of its own pool: attributes of `engine_forkchoiceUpdatedV3`.
+    Eth,
+    /// The client out of given transactions: `testing_buildBlockV1`.
+    Testing,
+    /// The client out of given transactions: attributes with transactions and gas limit.
+    Evolve,
 }
 
 /// `[keys]`

@@ -151,6 +151,14 @@ impl Node {
 
     /// With the embedded EVM.
     pub async fn open_evm(dir: &Path) -> Self {
+        Self::open_evm_with(dir, |evm| Arc::new(evm)).await
+    }
+
+    /// With the embedded EVM inside of something.
+    async fn open_evm_with(
+        dir: &Path,
+        wrap: impl FnOnce(EmbeddedExecutor) -> Arc<dyn Executor>,
+    ) -> Self {
         let genesis = evm_genesis();
         let store = open_store(dir, genesis.hash()).await;
         let senders = Arc::new(SenderCache::new());
@@ -160,8 +168,15 @@ impl Node {
         let accounts: Arc<dyn AccountSource> = Arc::new(EvmAccounts(reader.clone()));
         let limits = PoolLimits { block_gas_limit: reader.gas_limit(), ..PoolLimits::default() };
         let pool = Pool::new(limits, accounts);
-        let executor = Arc::new(executor);
+        let executor = wrap(executor);
         Self::assemble(store, executor, pool, senders, Ordering::TipDescending, Some(reader)).await
+    }
+
+    pub async fn evm_with(
+        dir: &Path,
+        wrap: impl FnOnce(EmbeddedExecutor) -> Arc<dyn Executor>,
+    ) -> Self {
+        Self::open_evm_with(dir, wrap).await.and_sets().await
     }
 
     pub async fn evm_with_sets(dir: &Path) -> Self {

@@ -1,6 +1,7 @@
 //! The chain over a real store and executor: what it promises to every engine.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, unreachable_pub)]
 
+mod client;
 mod evm;
 mod fixture;
 mod none;
