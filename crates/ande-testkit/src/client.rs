@@ -7,7 +7,7 @@ use ande_devnet::{
     Launch, NodePorts, OnOrphan, Ports, Process, Rpc, in_path, repository_root, wait_until,
     write_secret,
 };
-use eyre::{Context as _, ContextCompat as _, Result};
+use eyre::{Context as _, ContextCompat as _, Result, ensure};
 
 use crate::TestCluster;
 
@@ -38,14 +38,33 @@ impl ExecutionClient {
         Ok(Self { dir, genesis, ports, process: None })
     }
 
-    /// What a node's configuration says of it.
-    #[must_use]
-    pub fn config_section(&self) -> String {
-        format!(
-            "\n[engine]\nurl = \"http://127.0.0.1:{}\"\njwt_secret = \"{}\"\n",
+    /// Starts it, new, and the node at `index` again with it; returns the height until then.
+    /// `settings` are further lines of `[engine]`.
+    ///
+    /// # Errors
+    /// When one of them does not start.
+    pub async fn join(
+        &mut self,
+        cluster: &mut TestCluster,
+        index: usize,
+        settings: &str,
+    ) -> Result<u64> {
+        let node = cluster.processes().node_mut(index)?;
+        node.stop().await?;
+        let config = std::fs::read_to_string(node.config_file())?;
+        let section = format!(
+            "\n[engine]\nurl = \"http://127.0.0.1:{}\"\njwt_secret = \"{}\"\n{settings}",
             self.ports.ops,
             self.dir.join("jwt.hex").display()
-        )
+        );
+        std::fs::write(node.config_file(), config + &section)?;
+        self.start().await?;
+        cluster.say("the client answers");
+        let before = cluster.height().await;
+        ensure!(self.rpc()?.height().await? == 0, "the client should be new");
+        cluster.restart(index)?;
+        cluster.say(&format!("the node starts again at height {before}"));
+        Ok(before)
     }
 
     /// Its JSON-RPC.
