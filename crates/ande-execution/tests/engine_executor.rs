@@ -20,6 +20,7 @@ use async_trait::async_trait;
 use common::{CHAIN_ID, Node, after, wallet, with_header};
 use engine_common::{
     ethereumjs::EthereumJs,
+    ethrex::Ethrex,
     fake::{BLOCK, FORKCHOICE, FakeEngine, NEW_PAYLOAD, Reply, status},
     genesis_json,
     workload::Workload,
@@ -559,4 +560,47 @@ async fn a_real_client_that_is_killed_goes_on_where_the_chain_is() {
     assert_eq!(pair.recover().await.unwrap(), Recovery::Ready);
     let known = server.client().new_payload(&pair.tip().unwrap()).await;
     assert_eq!(known, Ok(EngineStatus::Valid));
+}
+
+/// A real client that stands still and goes on, and one that is started anew without its data.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_client_that_stands_still_or_lost_everything_comes_back() {
+    let mut server = Ethrex::start(&genesis_json()).await;
+    // Short for a client that stands still, long for one on a busy machine.
+    let patience = Patience { verdict: Duration::from_secs(8), ..patient() };
+    let mut pair = Pair::new(server.client(), patience);
+    let votes = async |pair: &mut Pair, server: &Ethrex| {
+        let payload = pair.next().await;
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while pair.validate(&payload).await != PayloadStatus::Valid {
+            assert!(Instant::now() < deadline, "{:?}\n{}", pair.executor.status(), server.log());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        pair.commit(&payload).await;
+    };
+    for _ in 0..3 {
+        votes(&mut pair, &server).await;
+    }
+    server.freeze(true);
+    let payload = pair.next().await;
+    assert_syncing(&pair.validate(&payload).await, "was not done within");
+    let health = pair.executor.status().borrow().health.clone();
+    assert!(matches!(health, ClientHealth::Down(_)), "{health:?}");
+    pair.number -= 1;
+    for _ in 0..5 {
+        pair.adopt().await;
+    }
+    server.freeze(false);
+    votes(&mut pair, &server).await;
+    assert_eq!(server.client().head().await.unwrap().number, 9);
+
+    server.kill();
+    server.restart().await;
+    assert_eq!(server.client().head().await.unwrap().number, 0);
+    for _ in 0..2 {
+        votes(&mut pair, &server).await;
+    }
+    let (ours, theirs) = (pair.executor.head().await, server.client().head().await.unwrap());
+    assert_eq!((ours.number, ours.hash), (theirs.number, theirs.hash), "{}", server.log());
+    assert_eq!(pair.executor.status().borrow().health, ClientHealth::Up);
 }

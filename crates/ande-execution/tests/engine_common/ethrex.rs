@@ -13,49 +13,70 @@ use url::Url;
 
 use super::ethereumjs::SECRET;
 
-/// How long it may take until the client answers.
-const START_LIMIT: Duration = Duration::from_secs(60);
+/// How long it may take until the client answers; it needs less than 1 s of an idle core.
+const START_LIMIT: Duration = Duration::from_secs(180);
 
 /// The client; its state is in memory.
 pub struct Ethrex {
     dir: tempfile::TempDir,
     /// Of its Engine API and of its JSON-RPC.
     ports: [u16; 2],
-    process: Child,
+    process: Option<Child>,
 }
 
 impl Ethrex {
     /// Starts it on a genesis and waits until it answers.
     pub async fn start(genesis: &str) -> Self {
-        let program = program();
         let dir = tempfile::tempdir().unwrap();
-        let path = |name: &str| dir.path().join(name);
-        std::fs::write(path("genesis.json"), genesis).unwrap();
-        std::fs::write(path("jwt.hex"), SECRET).unwrap();
+        std::fs::write(dir.path().join("genesis.json"), genesis).unwrap();
+        std::fs::write(dir.path().join("jwt.hex"), SECRET).unwrap();
         let ports = [reserve().unwrap(), reserve().unwrap()];
-        let log = File::create(path("log")).unwrap();
-        let process = Command::new(program)
+        let mut this = Self { dir, ports, process: None };
+        this.restart().await;
+        this
+    }
+
+    /// Starts it again with the same address, as new.
+    pub async fn restart(&mut self) {
+        assert!(self.process.is_none());
+        let path = |name: &str| self.dir.path().join(name);
+        let log = File::options().create(true).append(true).open(path("log")).unwrap();
+        let process = Command::new(program())
             .args([path("genesis.json"), path("jwt.hex")])
-            .args(ports.map(|port| port.to_string()))
-            .current_dir(dir.path())
+            .args(self.ports.map(|port| port.to_string()))
+            .current_dir(self.dir.path())
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
             .expect("the client runs");
-        let mut this = Self { dir, ports, process };
-        let client = this.client();
+        self.process = Some(process);
+        let client = self.client();
         let deadline = Instant::now() + START_LIMIT;
         while let Err(error) = client.chain_id().await {
-            let exit = this.process.try_wait().unwrap();
+            let exit = self.process.as_mut().unwrap().try_wait().unwrap();
             assert!(
                 exit.is_none() && Instant::now() < deadline,
                 "the client did not start ({error}, {exit:?}):\n{}",
-                this.log()
+                self.log()
             );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        this
+    }
+
+    /// Ends it without warning.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    /// Has it stand still, or go on.
+    pub fn freeze(&self, is_frozen: bool) {
+        let signal = if is_frozen { "-STOP" } else { "-CONT" };
+        let process = self.process.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args([signal, &process]).status().unwrap().success());
     }
 
     pub fn config(&self) -> EngineConfig {
@@ -101,7 +122,6 @@ fn program() -> PathBuf {
 
 impl Drop for Ethrex {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.kill();
     }
 }
