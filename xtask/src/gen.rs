@@ -1,6 +1,7 @@
 //! `cargo xtask gen`: compiles the settlement contracts and writes their ABI and bytecode to
 //! `crates/ande-contracts/abi/*.json`, from which the bindings are made, and what else must not change
-//! unnoticed to `contracts/snapshots`: where they store what, and the ABI of the production profile.
+//! unnoticed to `contracts/snapshots`: where they store what, and the ABI of the production profile. The
+//! measured gas becomes `contracts/GAS.md`.
 //!
 //! The settings are read from `foundry.toml`, so `forge` and this command cannot disagree; the
 //! compiler is the one of `tools/solc`, so nothing is downloaded.
@@ -25,11 +26,12 @@ use foundry_compilers::{
 };
 use serde::Deserialize;
 
-use crate::{layout, steps::root};
+use crate::{gas, layout, steps::root};
 
 /// Where the generated files live, from the repository root.
 const ABI_DIR: &str = "crates/ande-contracts/abi";
 const LAYOUT_DIR: &str = "contracts/snapshots/storage";
+const GAS_PAGE: &str = "contracts/GAS.md";
 const PROFILE_DIR: &str = "contracts/snapshots/abi";
 
 /// The contracts that the node deploys or calls, with their sources below `src`.
@@ -80,7 +82,8 @@ struct FoundryConfig {
 /// When the contracts do not compile without warnings, or with `check` when a file differs.
 pub(crate) fn run(check: bool) -> Result<()> {
     let root = root();
-    let generated = compile(&root)?;
+    let mut generated = compile(&root)?;
+    generated.insert(GAS_PAGE.to_owned(), gas::page(&root)?);
     let mut stale = Vec::new();
     for (file, text) in &generated {
         let path = root.join(file);

@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod devnet;
+mod gas;
 #[path = "gen.rs"]
 mod generate;
 mod layout;
