@@ -5,7 +5,7 @@ use std::time::Instant;
 use eyre::Result;
 
 use crate::{
-    generate, monitoring, setup,
+    generate, monitoring, rules, setup,
     steps::{cargo, node_tool, seconds, step, target_dir, timed},
     unit,
 };
@@ -34,6 +34,7 @@ pub(crate) fn run(profile: Profile) -> Result<()> {
         monitoring::generate(true)?;
         generate::run(true)
     })?;
+    timed("rules of the contracts have tests", rules::check)?;
     timed("rules, alerts and dashboards (promtool)", monitoring::promtool)?;
     timed("systemd unit", unit::check)?;
     contracts(profile)?;
@@ -46,6 +47,7 @@ pub(crate) fn run(profile: Profile) -> Result<()> {
         "lints (tasks)",
         cargo().args(["clippy", "--package", "xtask", "--all-targets", "--locked"]).args(deny),
     )?;
+    step("test (tasks)", cargo().args(["test", "--package", "xtask", "--locked"]))?;
     execution_client()?;
     tests(profile)?;
     println!("==> all checks passed in {}", seconds(start.elapsed()));

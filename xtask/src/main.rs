@@ -8,6 +8,7 @@ mod gas;
 mod generate;
 mod layout;
 mod monitoring;
+mod rules;
 mod setup;
 mod steps;
 mod unit;
@@ -60,6 +61,9 @@ enum Task {
 
 fn generated(check: bool) -> eyre::Result<()> {
     monitoring::generate(check)?;
+    if check {
+        rules::check()?;
+    }
     setup::contracts()?;
     generate::run(check)
 }

@@ -34,6 +34,7 @@ contract VectorsTest is TestBase {
 
     // Schedule ------------------------------------------------------------------------------------
 
+    /// R29.
     function test_vectors_schedule() external view {
         string memory json = _json("schedule.json");
         uint256[] memory modes = VM.parseJsonUintArray(json, ".mode");
@@ -84,6 +85,7 @@ contract VectorsTest is TestBase {
         return TypedDataLib.domainSeparator(VM.parseJsonAddress(json, ".domain.verifyingContract"));
     }
 
+    /// R71.
     function test_vectors_votes() external {
         string memory json = _json("digests.json");
         bytes32 domain = _domain(json);
@@ -109,6 +111,7 @@ contract VectorsTest is TestBase {
         }
     }
 
+    /// R41.
     function test_vectors_checkpoints() external {
         string memory json = _json("digests.json");
         bytes32 domain = _domain(json);
@@ -150,6 +153,7 @@ contract VectorsTest is TestBase {
         }
     }
 
+    /// R37.
     function test_vectors_openTerms() external {
         string memory json = _json("digests.json");
         bytes32 domain = _domain(json);
@@ -165,6 +169,7 @@ contract VectorsTest is TestBase {
         }
     }
 
+    /// R3.
     function test_vectors_signerKeys() external {
         string memory json = _json("digests.json");
         bytes32 domain = _domain(json);
@@ -181,6 +186,7 @@ contract VectorsTest is TestBase {
         }
     }
 
+    /// R41.
     function test_vectors_batchHeaders() external view {
         string memory json = _json("digests.json");
         bytes32[] memory expected = VM.parseJsonBytes32Array(json, ".batchHeader.contentHash");
@@ -215,6 +221,7 @@ contract VectorsTest is TestBase {
         return VM.parseJsonBytes32Array(json, string.concat(".batchHeader.", field))[i];
     }
 
+    /// R41.
     function test_vectors_daPointers() external view {
         string memory json = _json("digests.json");
         uint256[] memory kind = VM.parseJsonUintArray(json, ".daPointer.kind");
@@ -230,6 +237,7 @@ contract VectorsTest is TestBase {
         }
     }
 
+    /// R44.
     function test_vectors_blobs() external view {
         string memory json = _json("digests.json");
         bytes[] memory hashes = VM.parseJsonBytesArray(json, ".blobs.hashes");
@@ -249,6 +257,7 @@ contract VectorsTest is TestBase {
         return BatchLib.blobCommitment(hashes);
     }
 
+    /// R55.
     /// @notice A real queue gives the accumulators of the file.
     function test_vectors_forced() external {
         string memory json = _json("digests.json");
@@ -270,6 +279,7 @@ contract VectorsTest is TestBase {
         }
     }
 
+    /// R49.
     function test_vectors_merkle() external view {
         string memory json = _json("digests.json");
         uint256[] memory count = VM.parseJsonUintArray(json, ".merkle.count");
@@ -326,6 +336,7 @@ contract VectorsTest is TestBase {
 
     // Certificates --------------------------------------------------------------------------------
 
+    /// R39.
     function test_vectors_certificates() external {
         EcdsaQuorumVerifier verifier = new EcdsaQuorumVerifier();
         string memory json = _json("certificates.json");

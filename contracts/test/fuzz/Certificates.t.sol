@@ -29,6 +29,7 @@ contract CertificatesFuzz is ConsensusFixture {
 
     // B6 ------------------------------------------------------------------------------------------
 
+    /// R41.
     /// @notice Any change of any word of header, pointer, attempt or bitmap makes the certificate worthless.
     function testFuzz_B6_anyWordChanged_reverts(uint256 where, uint256 flip) external {
         Submission memory s = certifiedBatch(180);
@@ -48,6 +49,7 @@ contract CertificatesFuzz is ConsensusFixture {
         assertTrue(!_accepted(s), "accepted a changed certificate");
     }
 
+    /// R41.
     /// @notice The same for each single bit of header and pointer, without fuzzing.
     function test_B6_everyHeaderWord_reverts() external {
         Submission memory s = certifiedBatch(180);
@@ -69,6 +71,7 @@ contract CertificatesFuzz is ConsensusFixture {
 
     // B7 ------------------------------------------------------------------------------------------
 
+    /// R39.
     function testFuzz_B7_anyBitOfSignatures_reverts(uint256 bit) external {
         Submission memory s = certifiedBatch(180);
         bit = bound(bit, 0, s.qc.signatures.length * 8 - 1);
@@ -76,6 +79,7 @@ contract CertificatesFuzz is ConsensusFixture {
         assertTrue(!_accepted(s), "accepted a changed signature");
     }
 
+    /// R39.
     function testFuzz_B7_otherLengths_revert(uint256 length) external {
         Submission memory s = certifiedBatch(180);
         length = bound(length, 0, 320);
@@ -88,6 +92,7 @@ contract CertificatesFuzz is ConsensusFixture {
         assertTrue(!_accepted(s), "accepted another length");
     }
 
+    /// R39.
     function testFuzz_B7_permuted_reverts(uint256 a, uint256 b) external {
         Submission memory s = nextBatch(180, "data");
         certify(s, 15);
@@ -101,6 +106,7 @@ contract CertificatesFuzz is ConsensusFixture {
         assertTrue(!_accepted(s), "accepted another order");
     }
 
+    /// R39.
     function testFuzz_B7_duplicated_reverts(uint256 a, uint256 b) external {
         Submission memory s = nextBatch(180, "data");
         certify(s, 15);
@@ -113,6 +119,7 @@ contract CertificatesFuzz is ConsensusFixture {
         assertTrue(!_accepted(s), "counted one signature twice");
     }
 
+    /// R39.
     /// @notice Of s and order - s only the low one is a signature. Few high values fit the compact form at all, so the
     ///         member is made to fit one of them: recovery gives exactly his address.
     function test_B7_highS_reverts() external {
@@ -144,6 +151,7 @@ contract CertificatesFuzz is ConsensusFixture {
         verifier.verify(ptr, 1, digest, 1, abi.encodePacked(r, high));
     }
 
+    /// R39.
     function testFuzz_B7_bitBeyondSet_reverts(uint256 bit) external {
         Submission memory s = certifiedBatch(180);
         bit = bound(bit, 4, 255);
@@ -152,6 +160,7 @@ contract CertificatesFuzz is ConsensusFixture {
         assertTrue(!_accepted(s), "accepted a member beyond the set");
     }
 
+    /// R39.
     /// @notice A member word of zero (no such contract) is not signed by a signature that recovers nothing.
     function test_B7_zeroRecovery_reverts() external {
         VM.expectRevert();
@@ -160,6 +169,7 @@ contract CertificatesFuzz is ConsensusFixture {
         verifier.verify(address(0xdead), 3, keccak256("x"), 1, abi.encodePacked(uint256(1), uint256(1)));
     }
 
+    /// R33.
     /// @notice B8: who relays does not matter.
     function testFuzz_B8_anyCodelessSender(uint160 sender) external {
         VM.assume(sender > 0xffff && address(sender).code.length == 0);
@@ -171,6 +181,7 @@ contract CertificatesFuzz is ConsensusFixture {
 
     // Verifier and loader against plain Solidity --------------------------------------------------
 
+    /// R39.
     function testFuzz_verifier_equalsReference(uint256 n, uint256 signers, uint256 mutation, bytes32 digest) external {
         n = bound(n, 1, 20);
         signers = bound(signers, 1, (uint256(1) << n) - 1);
@@ -198,6 +209,7 @@ contract CertificatesFuzz is ConsensusFixture {
         return target.staticcall(abi.encodeCall(EcdsaQuorumVerifier.verify, (ptr, uint32(n), digest, signers, proof)));
     }
 
+    /// R19.
     function test_verifier_256members() external {
         address ptr = Signers.storeTestSet(256);
         uint256 all = type(uint256).max;
@@ -205,6 +217,7 @@ contract CertificatesFuzz is ConsensusFixture {
         assertEq(weight, 256 * 257 / 2, "everybody");
     }
 
+    /// R42.
     function testFuzz_load_equalsDecoder(BatchHeader calldata header, DaPointer calldata da) external view {
         this.compareLoad(header, da);
     }
@@ -217,6 +230,7 @@ contract CertificatesFuzz is ConsensusFixture {
         assertEq(BatchLib.daHash(d), keccak256(abi.encode(da)), "da hash");
     }
 
+    /// R42.
     /// @notice Bits outside of a field are refused, as the decoder would.
     function testFuzz_load_dirtyWord_reverts(uint256 word, uint256 bit) external view {
         uint16[20] memory width = [8, 32, 64, 64, 64, 64, 64, 64, 32, 256, 256, 256, 256, 256, 256, 160, 8, 64, 256, 32];

@@ -15,6 +15,7 @@ contract DataBindingFuzz is ConsensusFixture {
 
     // Blobs ---------------------------------------------------------------------------------------
 
+    /// R44.
     /// @notice Whatever blobs the transaction carries and whatever list is passed: accepted if and only if both are
     ///         what was certified.
     function testFuzz_B6_blobs(uint256 certified, uint256 carried, uint256 passed, uint256 salt) external {
@@ -28,6 +29,7 @@ contract DataBindingFuzz is ConsensusFixture {
         assertTrue(_accepted(s, wanted, wanted), "the certified blobs");
     }
 
+    /// R44.
     /// @notice One word of the transaction's blobs or of the passed list changed.
     function testFuzz_B6_blobChanged_reverts(uint256 count, uint256 where, uint256 flip, bool inTransaction) external {
         VM.assume(flip != 0);
@@ -41,6 +43,7 @@ contract DataBindingFuzz is ConsensusFixture {
         assertTrue(!_accepted(s, other, other), "changed on both");
     }
 
+    /// R44.
     function testFuzz_B6_blobOrder_reverts(uint256 a, uint256 b) external {
         a = bound(a, 0, 5);
         b = bound(b, 0, 5);
@@ -53,6 +56,7 @@ contract DataBindingFuzz is ConsensusFixture {
         assertTrue(!_accepted(s, hashes, other), "another order than carried");
     }
 
+    /// R41.
     /// @notice Any change of kind, height, commitment, size or attempt voids the certificate for all three entries.
     function testFuzz_B6_pointerChanged_reverts(uint256 kind, uint256 what, uint256 flip) external {
         VM.assume(flip != 0);
@@ -74,6 +78,7 @@ contract DataBindingFuzz is ConsensusFixture {
         assertTrue(!_acceptedCalldata(s), "as calldata");
     }
 
+    /// R45.
     /// @notice A pointer of any content is taken only by the entry of its kind.
     function testFuzz_B6_kindDecidesEntry(uint8 kind, uint64 height, bytes32 commitment, uint32 size) external {
         Submission memory s = nextBatch(50, "");

@@ -28,6 +28,7 @@ contract LibrariesFuzz is TestBase {
         return ScheduleLib.Schedule({seed: seed, mode: mode, windowsPerEpoch: windows, members: members});
     }
 
+    /// R30.
     /// @notice E4: over an epoch each member gets floor or ceil of its exact share of the windows.
     function testFuzz_E4_weightedQuota(bytes32 seed, uint256 n, uint256 windows, uint256 epoch, uint256 maxWeight)
         external
@@ -51,6 +52,7 @@ contract LibrariesFuzz is TestBase {
         }
     }
 
+    /// R31.
     /// @notice E4 for round-robin: any n consecutive windows of an epoch are one turn each.
     function testFuzz_E4_roundRobin(bytes32 seed, uint256 n, uint256 first) external pure {
         n = bound(n, 1, 64);
@@ -76,6 +78,7 @@ contract LibrariesFuzz is TestBase {
         }
     }
 
+    /// R32.
     /// @notice E5: n skips visit every member once; E3: the index is always a member.
     function testFuzz_E5_skipsArePermutation(bytes32 seed, uint256 n, uint64 window, bool weighted) external pure {
         n = bound(n, 1, 256);
@@ -90,6 +93,7 @@ contract LibrariesFuzz is TestBase {
         assertEq(seen, n == 256 ? type(uint256).max : (uint256(1) << n) - 1, "permutation");
     }
 
+    /// R30.
     /// @notice Nobody below the step distance has two windows in a row (72 windows: 40 % of the weight).
     function testFuzz_weighted_noTwoInARow(bytes32 seed, uint256 n) external pure {
         n = bound(n, 4, 40);
@@ -104,6 +108,7 @@ contract LibrariesFuzz is TestBase {
         }
     }
 
+    /// R30.
     function test_windowStep_values() external pure {
         assertEq(ScheduleLib.windowStep(1), 1, "1");
         assertEq(ScheduleLib.windowStep(2), 1, "2");
@@ -115,6 +120,7 @@ contract LibrariesFuzz is TestBase {
 
     // Sets ----------------------------------------------------------------------------------------
 
+    /// R13, R19.
     function testFuzz_E2_sortAndAccumulate(uint256 n, uint256 salt, uint256 capBps) external pure {
         n = bound(n, 1, 60);
         capBps = bound(capBps, 0, 10_000);
@@ -158,6 +164,7 @@ contract LibrariesFuzz is TestBase {
 
     // Inclusion -----------------------------------------------------------------------------------
 
+    /// R49.
     function testFuzz_inclusion(uint32 count, uint32 index, bytes32 salt) external view {
         count = uint32(bound(count, 1, 70));
         index = uint32(bound(index, 0, count - 1));
@@ -195,6 +202,7 @@ contract LibrariesFuzz is TestBase {
 
     // Endpoints -----------------------------------------------------------------------------------
 
+    /// R8.
     /// @notice The bit set of EndpointLib is the rule written out, for every byte value.
     function test_endpoint_everyByte() external view {
         for (uint256 b = 0; b < 256; ++b) {
@@ -208,6 +216,7 @@ contract LibrariesFuzz is TestBase {
         }
     }
 
+    /// R8.
     function testFuzz_endpoint_needsScheme(string calldata text) external view {
         bytes memory raw = bytes(text);
         VM.assume(raw.length < 4 || raw[0] != "h" || raw[1] != "t" || raw[2] != "t" || raw[3] != "p");

@@ -50,6 +50,7 @@ abstract contract ConsensusInvariants is TestBase {
         targets[0] = FuzzSelector(address(handler), selectors);
     }
 
+    /// R1, R17, R19, R21, R22, R29, R47, R70.
     /// @dev One campaign for all: each would repeat the same random calls.
     function invariant_I_E_B() external view {
         _I1_I2_I4_accounting();

@@ -63,6 +63,7 @@ contract DutiesInvariants is TestBase {
         targets[0] = FuzzSelector(address(handler), selectors);
     }
 
+    /// R4, R67, R70.
     /// @dev One campaign for all: each would repeat the same random calls.
     function invariant_I_S_E_D_A() external {
         assertEq(bytes(handler.broken()).length, 0, handler.broken());

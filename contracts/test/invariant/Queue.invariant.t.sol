@@ -43,6 +43,7 @@ contract QueueInvariants is TestBase {
         targets[0] = FuzzSelector(address(handler), selectors);
     }
 
+    /// R56, R57, R58.
     function invariant_F_I5_B() external view {
         assertEq(bytes(handler.broken()).length, 0, handler.broken());
         _F2_queue();

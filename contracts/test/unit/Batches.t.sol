@@ -66,17 +66,20 @@ contract BatchesTest is ConsensusFixture {
         assertEq(coordinator.lastTerm(), 1 << 16, "lastTerm");
     }
 
+    /// R34.
     function test_genesis() external view {
         assertEq(coordinator.batchHash(0), keccak256(abi.encode("ANDE_GENESIS", uint64(6174), bytes32(0))), "genesis");
         assertEq(coordinator.tip().batchIndex, 0, "tip");
     }
 
+    /// R43.
     function test_submitBatch_emptyData() external {
         Submission memory s = nextBatch(10, "");
         certify(s, quorum(0));
         submit(s);
     }
 
+    /// R33.
     function test_submitBatch_anyRelay() external {
         Submission memory s = certifiedBatch(10);
         uint256 state = VM.snapshotState();
@@ -94,6 +97,7 @@ contract BatchesTest is ConsensusFixture {
         submit(s);
     }
 
+    /// R34.
     function test_submitBatch_wholeChain() external {
         uint64[10] memory ends = [uint64(1), 2, 99, 100, 101, 599, 600, 1199, 1200, 1799];
         for (uint256 i = 0; i < ends.length; ++i) {
@@ -106,12 +110,14 @@ contract BatchesTest is ConsensusFixture {
 
     // Position ------------------------------------------------------------------------------------
 
+    /// R42.
     function test_submitBatch_version_reverts() external {
         Submission memory s = nextBatch(10, "data");
         s.header.version = 2;
         _refused(s, abi.encodeWithSelector(BadVersion.selector, 2));
     }
 
+    /// R34.
     function test_submitBatch_notContiguous_reverts() external {
         submitTo(10);
         bytes memory error_ = abi.encodeWithSelector(NotContiguous.selector, 2, 11);
@@ -130,6 +136,7 @@ contract BatchesTest is ConsensusFixture {
         _refused(s, error_);
     }
 
+    /// R47.
     function test_submitBatch_twice_reverts() external {
         Submission memory s = certifiedBatch(10);
         submit(s);
@@ -137,6 +144,7 @@ contract BatchesTest is ConsensusFixture {
         submit(s);
     }
 
+    /// R35.
     function test_submitBatch_acrossEpochs_reverts() external {
         submitTo(590);
         Submission memory s = nextBatch(600, "data");
@@ -146,6 +154,7 @@ contract BatchesTest is ConsensusFixture {
         _refused(s, abi.encodeWithSelector(EpochBoundary.selector, 591, 599));
     }
 
+    /// R34.
     function test_submitBatch_wrongParent_reverts() external {
         submitTo(10);
         Submission memory s = nextBatch(20, "data");
@@ -153,6 +162,7 @@ contract BatchesTest is ConsensusFixture {
         _refused(s, abi.encodeWithSelector(WrongParent.selector, coordinator.batchHash(1), s.header.parentBatchHash));
     }
 
+    /// R40.
     function test_submitBatch_wrongEra_reverts() external {
         Submission memory s = nextBatch(10, "data");
         s.header.era = 1;
@@ -169,6 +179,7 @@ contract BatchesTest is ConsensusFixture {
 
     // Terms ---------------------------------------------------------------------------------------
 
+    /// R36.
     function test_submitBatch_termOfOtherWindow_reverts() external {
         Submission memory s = nextBatch(150, "data");
         s.header.term = 2 << 16;
@@ -177,6 +188,7 @@ contract BatchesTest is ConsensusFixture {
         _refused(s, abi.encodeWithSelector(TermWindowMismatch.selector, 1, 0));
     }
 
+    /// R36.
     function test_submitBatch_staleTerm_reverts() external {
         Submission memory s = nextBatch(10, "data");
         s.header.term = 2;
@@ -191,6 +203,7 @@ contract BatchesTest is ConsensusFixture {
         submit(s);
     }
 
+    /// R37.
     function test_openTerm_fencesStaleLeader() external {
         submitTo(120);
         Submission memory stale = certifiedBatch(150);
@@ -206,6 +219,7 @@ contract BatchesTest is ConsensusFixture {
         submit(s);
     }
 
+    /// R37.
     function test_openTerm_rules() external {
         submitTo(120);
         QuorumCert memory qc = _termCert(0, 1 << 16, 7);
@@ -253,6 +267,7 @@ contract BatchesTest is ConsensusFixture {
 
     // Skips ---------------------------------------------------------------------------------------
 
+    /// R51.
     function test_skips_recordedOnce() external {
         Submission memory s = nextBatch(150, "data");
         s.header.term = (1 << 16) | 2;
@@ -300,6 +315,7 @@ contract BatchesTest is ConsensusFixture {
         }
     }
 
+    /// R51.
     function test_skips_hugeSkip_isBounded() external {
         Submission memory s = nextBatch(50, "data");
         s.header.term = type(uint16).max;
@@ -311,6 +327,7 @@ contract BatchesTest is ConsensusFixture {
         }
     }
 
+    /// R50.
     function test_skips_missingRecord_reverts() external {
         Submission memory s = nextBatch(150, "data");
         s.header.term = (1 << 16) | 2;
@@ -335,6 +352,7 @@ contract BatchesTest is ConsensusFixture {
         _refused(s, abi.encodeWithSelector(BadSkips.selector, 0));
     }
 
+    /// R50.
     /// @notice A record above the term would be continued, and counted again, by the next batch.
     function test_skips_recordUnlikeTerm_reverts() external {
         for (uint32 skip = 1; skip < 6; ++skip) {
@@ -349,6 +367,7 @@ contract BatchesTest is ConsensusFixture {
         _refused(t, abi.encodeWithSelector(BadSkips.selector, 0));
     }
 
+    /// R50.
     function test_skips_badRecords_revert() external {
         _badSkips(abi.encodePacked(uint64(2), uint32(1)), 0); // after the batch
         _badSkips(abi.encodePacked(uint64(1), uint32(0)), 0); // no skip
@@ -383,6 +402,7 @@ contract BatchesTest is ConsensusFixture {
 
     // Data ----------------------------------------------------------------------------------------
 
+    /// R43.
     function test_da_mismatch_reverts() external {
         bytes memory error_ = abi.encodeWithSelector(BadDa.selector, 0);
         Submission memory s = certifiedBatch(10);
@@ -402,6 +422,7 @@ contract BatchesTest is ConsensusFixture {
         _refused(s, error_);
     }
 
+    /// R43.
     function test_da_throughContract_reverts() external {
         Submission memory s = certifiedBatch(10);
         Forwarder forwarder = new Forwarder();
@@ -412,6 +433,7 @@ contract BatchesTest is ConsensusFixture {
         forwarder.forward(address(coordinator), input);
     }
 
+    /// R43.
     function test_da_fromAccountWithCode_reverts() external {
         Submission memory s = certifiedBatch(10);
         VM.etch(RELAY, hex"ef01000000000000000000000000000000000000000001"); // delegated account
@@ -421,6 +443,7 @@ contract BatchesTest is ConsensusFixture {
 
     // Quorum --------------------------------------------------------------------------------------
 
+    /// R38.
     function test_quorum_isStrict() external {
         launchWith(3);
         Submission memory s = nextBatch(10, "data");
@@ -431,6 +454,7 @@ contract BatchesTest is ConsensusFixture {
         submit(s);
     }
 
+    /// R13, R38.
     function test_quorum_byWeight() external {
         deploy();
         deployCoordinator();
@@ -445,6 +469,7 @@ contract BatchesTest is ConsensusFixture {
         submit(s);
     }
 
+    /// R17, R38.
     function test_quorum_ofEpochsOwnSet() external {
         submitTo(599);
         register(5, 100_000e18);
@@ -463,6 +488,7 @@ contract BatchesTest is ConsensusFixture {
 
     // Dry run -------------------------------------------------------------------------------------
 
+    /// R48.
     function test_checkBatch_agreesWithSubmit() external {
         Submission memory s = certifiedBatch(10);
         coordinator.checkBatch(s.header, s.da, s.qc, s.skips);
@@ -485,6 +511,7 @@ contract BatchesTest is ConsensusFixture {
 
     // Inclusion -----------------------------------------------------------------------------------
 
+    /// R49.
     function test_verifyInclusion() external {
         bytes32[3] memory txs = [keccak256("a"), keccak256("b"), keccak256("c")];
         bytes32[4] memory leaves;

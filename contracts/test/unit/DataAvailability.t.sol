@@ -53,6 +53,7 @@ contract DataAvailabilityTest is ConsensusFixture {
         assertEq(coordinator.tip().batchIndex, 9, "all");
     }
 
+    /// R44.
     function test_submitBatchWithBlobs_none_reverts() external {
         (Submission memory s, bytes32[] memory hashes) = nextBlobBatch(10, 0);
         certify(s, quorum(0));
@@ -64,6 +65,7 @@ contract DataAvailabilityTest is ConsensusFixture {
         submitBlobs(s, hashes);
     }
 
+    /// R44.
     /// @notice Beyond the last blob the chain answers zero: a zero hash must not be taken for a blob.
     function test_submitBatchWithBlobs_zeroHash_reverts() external {
         (Submission memory s,) = nextBlobBatch(10, 0);
@@ -92,6 +94,7 @@ contract DataAvailabilityTest is ConsensusFixture {
         submitBlobs(s, hashes);
     }
 
+    /// R44.
     function test_submitBatchWithBlobs_otherBlob_reverts() external {
         (Submission memory s, bytes32[] memory hashes) = nextBlobBatch(10, 3);
         certify(s, quorum(0));
@@ -110,6 +113,7 @@ contract DataAvailabilityTest is ConsensusFixture {
         submitBlobs(s, hashes);
     }
 
+    /// R44.
     function test_submitBatchWithBlobs_swapped_reverts() external {
         (Submission memory s, bytes32[] memory hashes) = nextBlobBatch(10, 2);
         certify(s, quorum(0));
@@ -122,6 +126,7 @@ contract DataAvailabilityTest is ConsensusFixture {
         submitBlobs(s, swapped);
     }
 
+    /// R44.
     /// @notice A relay cannot hide the data among blobs of its own: the batch's blobs are all there are.
     function test_submitBatchWithBlobs_additionalBlob_reverts() external {
         (Submission memory s, bytes32[] memory hashes) = nextBlobBatch(10, 2);
@@ -139,6 +144,7 @@ contract DataAvailabilityTest is ConsensusFixture {
         submitBlobs(s, hashes);
     }
 
+    /// R44.
     function test_submitBatchWithBlobs_fewer_reverts() external {
         (Submission memory s, bytes32[] memory hashes) = nextBlobBatch(10, 3);
         certify(s, quorum(0));
@@ -150,6 +156,7 @@ contract DataAvailabilityTest is ConsensusFixture {
         submitBlobs(s, fewer);
     }
 
+    /// R45.
     function test_submitBatchWithBlobs_height_reverts() external {
         (Submission memory s, bytes32[] memory hashes) = nextBlobBatch(10, 1);
         s.da.height = 1;
@@ -175,6 +182,7 @@ contract DataAvailabilityTest is ConsensusFixture {
         assertEq(coordinator.tip().batchIndex, 1, "accepted");
     }
 
+    /// R46.
     /// @notice Another attempt is another statement: the certificate of the first says nothing about it.
     function test_submitBatchWithBlobs_secondAttempt() external {
         (Submission memory s,) = nextBlobBatch(10, 1);
@@ -197,6 +205,7 @@ contract DataAvailabilityTest is ConsensusFixture {
 
     // Celestia ------------------------------------------------------------------------------------
 
+    /// R45.
     function test_submitBatch_celestia() external {
         Submission memory s = nextCelestiaBatch(150);
         certify(s, quorum(0));
@@ -208,6 +217,7 @@ contract DataAvailabilityTest is ConsensusFixture {
         assertEq(coordinator.batchHash(1), hash, "hash");
     }
 
+    /// R45.
     function test_submitBatch_celestiaWithoutHeight_reverts() external {
         Submission memory s = nextCelestiaBatch(10);
         s.da.height = 0;
@@ -236,6 +246,7 @@ contract DataAvailabilityTest is ConsensusFixture {
         submitCelestia(s);
     }
 
+    /// R46.
     /// @notice Published again at another height: the higher attempt is what counts, and only as certified.
     function test_submitBatch_celestiaSecondAttempt() external {
         Submission memory s = nextCelestiaBatch(10);
@@ -255,6 +266,7 @@ contract DataAvailabilityTest is ConsensusFixture {
 
     // One kind for another ------------------------------------------------------------------------
 
+    /// R45.
     function test_kinds_mixedUp_revert() external {
         bytes32[] memory hashes = blobHashes(1);
         VM.blobhashes(hashes);
@@ -316,6 +328,7 @@ contract DataAvailabilityTest is ConsensusFixture {
         assertEq(coordinator.tip().batchIndex, 4, "four batches");
     }
 
+    /// R36.
     function test_kinds_obeyTerms() external {
         submitTo(120);
         openTerm(0, (1 << 16) | 1);

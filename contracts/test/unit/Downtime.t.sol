@@ -67,6 +67,7 @@ contract DowntimeTest is DutiesFixture {
         return uint256(1) << id;
     }
 
+    /// R80.
     function test_settle_jailsWhoMissedHalf() external {
         _epochWithout(_bit(3), 3);
         assertEq(consensus.missedWindows(0, 3), 3, "missed");
@@ -85,12 +86,14 @@ contract DowntimeTest is DutiesFixture {
         assertEq(consensus.getValidatorSet(4).length, MEMBERS - 1, "out of the next set");
     }
 
+    /// R80.
     function test_settle_belowHalf_nobody() external {
         _epochWithout(_bit(3), 2); // two of six or seven windows
         consensus.settleDowntime(0);
         assertEq(statusOf(3), ACTIVE, "less than half");
     }
 
+    /// R80.
     /// @notice One missed window is none of many, even when it was the only one assigned.
     function test_settle_oneWindow_nobody() external {
         _deployWith(4, 6);
@@ -103,6 +106,7 @@ contract DowntimeTest is DutiesFixture {
         assertEq(statusOf(id), ACTIVE, "one is no pattern");
     }
 
+    /// R79.
     function test_settle_rules() external {
         VM.expectRevert(abi.encodeWithSelector(EpochNotFrozen.selector, 7));
         consensus.settleDowntime(7);
@@ -120,6 +124,7 @@ contract DowntimeTest is DutiesFixture {
 
     // Amnesty -------------------------------------------------------------------------------------
 
+    /// R81.
     /// @notice D2: a fault of the network jails nobody.
     function test_amnesty_manyWindows() external {
         // Three of seven are down all the time: 18 of 42 windows.
@@ -131,6 +136,7 @@ contract DowntimeTest is DutiesFixture {
         }
     }
 
+    /// R81.
     function test_amnesty_manyMembers() external {
         // Three of seven missed half of theirs: 9 of 42 windows.
         _epochWithout(_bit(1) | _bit(2) | _bit(3), 3);
@@ -141,6 +147,7 @@ contract DowntimeTest is DutiesFixture {
         }
     }
 
+    /// R81.
     function test_amnesty_twoOfSevenAreJailed() external {
         _epochWithout(_bit(1) | _bit(2), 3);
         consensus.settleDowntime(0);
@@ -148,6 +155,7 @@ contract DowntimeTest is DutiesFixture {
         assertEq(statusOf(2), JAILED, "second");
     }
 
+    /// R82.
     function test_lastTwoCandidates_areNeverJailed() external {
         for (uint256 i = 3; i <= MEMBERS; ++i) {
             requestExit(i);
@@ -158,6 +166,7 @@ contract DowntimeTest is DutiesFixture {
         assertEq(statusOf(2), ACTIVE, "one of the last two");
     }
 
+    /// R82.
     function test_exiting_isNotJudged() external {
         requestExit(3);
         _epochWithout(_bit(3), 3);
@@ -184,6 +193,7 @@ contract DowntimeTest is DutiesFixture {
         while (viewOf(id).joinEpoch > consensus.currentEpoch()) _epochWithout(0, 0);
     }
 
+    /// R83.
     function test_strikes_jailThenSmallSlashes() external {
         _strike(3);
         assertEq(viewOf(3).stake, 1000e18, "free");
@@ -202,6 +212,7 @@ contract DowntimeTest is DutiesFixture {
         assertEq(token.balanceOf(address(consensus)), consensus.bonded() + consensus.sinkOwed(), "I1");
     }
 
+    /// R83.
     function test_strikes_areForgottenAfter30Days() external {
         _strike(3);
         _comeBack(3);
@@ -212,6 +223,7 @@ contract DowntimeTest is DutiesFixture {
 
     // Unjail --------------------------------------------------------------------------------------
 
+    /// R84.
     function test_unjail_afterJailTime() external {
         _strike(3);
         VM.expectRevert(abi.encodeWithSelector(Unauthorized.selector, address(this)));
@@ -233,6 +245,7 @@ contract DowntimeTest is DutiesFixture {
         assertEq(members[2].id, 3, "at its place");
     }
 
+    /// R84.
     /// @notice A relaunch needs everyone it can get: no jail time while halted.
     function test_unjail_whileHalted_atOnce() external {
         _strike(3);
@@ -244,6 +257,7 @@ contract DowntimeTest is DutiesFixture {
         assertEq(consensus.getActiveValidators().length, MEMBERS, "all of them");
     }
 
+    /// R82.
     /// @notice What an epoch before the return shows is not judged again.
     function test_unjail_olderEpochsDoNotJailAgain() external {
         _strike(3);
@@ -254,6 +268,7 @@ contract DowntimeTest is DutiesFixture {
         assertEq(statusOf(3), ACTIVE, "it sat for that");
     }
 
+    /// R84.
     function test_unjail_needsStakeAndRoom() external {
         _strike(3);
         _comeBack(3);
@@ -290,12 +305,14 @@ contract DowntimeTest is DutiesFixture {
         assertEq(token.balanceOf(account(3)), STAKE, "paid");
     }
 
+    /// R78.
     function test_jailed_isStillSlashable() external {
         _strike(3);
         equivocate(0, 2, key(3));
         assertEq(statusOf(3), uint8(ValidatorStatus.Tombstoned), "no hiding in jail");
     }
 
+    /// R51.
     /// @notice D1: the culprits are those of the schedule, whoever they are.
     function testFuzz_D1_culpritsAreScheduled(uint256 height, uint32 skip) external {
         height = bound(height, 1, WINDOWS - 1);

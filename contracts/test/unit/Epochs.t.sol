@@ -24,6 +24,7 @@ import {VM} from "../utils/Vm.sol";
 contract EpochsTest is ConsensusFixture {
     // Freezing ------------------------------------------------------------------------------------
 
+    /// R14, R21.
     function test_launch_freezesTwoEpochs() external {
         launchWith(3);
         bytes32 seed0 = keccak256(abi.encode(bytes32(0), uint64(0), uint32(1)));
@@ -41,6 +42,7 @@ contract EpochsTest is ConsensusFixture {
         assertEq(consensus.setInfo(2).size, 0, "id of an epoch that reuses a set");
     }
 
+    /// R14.
     function test_launch_manual() external {
         deploy();
         ConsensusConfig memory config = consensus.config();
@@ -76,6 +78,7 @@ contract EpochsTest is ConsensusFixture {
         assertEq(consensus.currentEpoch(), 0, "epoch");
     }
 
+    /// R16.
     function test_freezeEpoch_rules() external {
         launchWith(17); // too many to be frozen by a batch
         VM.expectRevert(abi.encodeWithSelector(EpochAlreadyFrozen.selector, 1));
@@ -94,6 +97,7 @@ contract EpochsTest is ConsensusFixture {
         consensus.freezeEpoch(type(uint64).max);
     }
 
+    /// R35.
     function test_batch_ofUnfrozenEpoch_reverts() external {
         launchWith(17);
         submitTo(599);
@@ -103,6 +107,7 @@ contract EpochsTest is ConsensusFixture {
         submit(s);
     }
 
+    /// R16.
     function test_freeze_lateCatchesUp() external {
         launchWith(17);
         submitTo(599);
@@ -113,6 +118,7 @@ contract EpochsTest is ConsensusFixture {
         assertEq(consensus.currentEpoch(), 2, "epoch");
     }
 
+    /// R16.
     function test_smallSet_frozenByBatch() external {
         launchWith(3);
         submitTo(10);
@@ -121,6 +127,7 @@ contract EpochsTest is ConsensusFixture {
         assertEq(consensus.lastFrozenEpoch(), 2, "only once");
     }
 
+    /// R18.
     function test_newMember_joinsTwoEpochsLater() external {
         launchWith(3);
         submitTo(599); // freezes 2
@@ -140,6 +147,7 @@ contract EpochsTest is ConsensusFixture {
         assertTrue(consensus.isActiveSigner(account(4)), "signs");
     }
 
+    /// R13, R18.
     function test_topUp_changesNextSet() external {
         launchWith(3);
         submitTo(599);
@@ -159,6 +167,7 @@ contract EpochsTest is ConsensusFixture {
         assertEq(consensus.setIdOf(4), 4, "same set");
     }
 
+    /// R23.
     function test_epochClosed_byFirstBatchOfNext() external {
         launchWith(3);
         submitTo(599);
@@ -170,6 +179,7 @@ contract EpochsTest is ConsensusFixture {
         assertEq(consensus.currentEpoch(), 1, "current");
     }
 
+    /// R20.
     function test_maxWeightBps_capsFromFourMembers() external {
         deploy();
         ConsensusConfig memory config = consensus.config();
@@ -185,6 +195,7 @@ contract EpochsTest is ConsensusFixture {
         assertEq(consensus.totalWeight(0), 6300, "total of capped weights");
     }
 
+    /// R20.
     function test_maxWeightBps_notForThree() external {
         deploy();
         ConsensusConfig memory config = consensus.config();
@@ -198,6 +209,7 @@ contract EpochsTest is ConsensusFixture {
 
     // Schedule ------------------------------------------------------------------------------------
 
+    /// R31.
     function test_roundRobin_everyWindowNextMember() external {
         launchWith(4);
         for (uint64 window = 1; window < 6; ++window) {
@@ -209,6 +221,7 @@ contract EpochsTest is ConsensusFixture {
         }
     }
 
+    /// R32.
     function test_skips_visitEverybody() external {
         launchWith(5);
         uint256 seen = 0;
@@ -220,6 +233,7 @@ contract EpochsTest is ConsensusFixture {
         assertEq(consensus.proposerAt(250, 5), consensus.proposerAt(250, 0), "comes round");
     }
 
+    /// R17.
     function test_registration_doesNotMoveFrozenSchedule() external {
         launchWith(3);
         submitTo(50);
@@ -277,6 +291,7 @@ contract EpochsTest is ConsensusFixture {
         assertEq(consensus.windowOf(7200), 72, "windowOf");
     }
 
+    /// R15.
     function test_config_testnetProfile() external {
         deploy();
         ConsensusConfig memory c = consensus.config();
@@ -291,6 +306,7 @@ contract EpochsTest is ConsensusFixture {
         assertTrue(c.autoLaunch && !c.permissioned && c.mode == ScheduleMode.RoundRobin, "flags");
     }
 
+    /// R25.
     function test_configure_bounds_revert() external {
         deploy();
         ConsensusConfig memory c = consensus.config();
@@ -341,6 +357,7 @@ contract EpochsTest is ConsensusFixture {
         }
     }
 
+    /// R26.
     function test_configure_afterLaunch_reverts() external {
         launchWith(3);
         ConsensusConfig memory c = consensus.config();
@@ -355,6 +372,7 @@ contract EpochsTest is ConsensusFixture {
         consensus.setCoordinator(address(coordinator));
     }
 
+    /// R26.
     function test_configure_notOwner_reverts() external {
         deploy();
         ConsensusConfig memory c = consensus.config();
@@ -363,6 +381,7 @@ contract EpochsTest is ConsensusFixture {
         consensus.configure(c);
     }
 
+    /// R26.
     function test_configure_withCoordinator_keepsStructure() external {
         deploy();
         deployCoordinator();
@@ -374,6 +393,7 @@ contract EpochsTest is ConsensusFixture {
         consensus.configure(c);
     }
 
+    /// R26.
     function test_configure_withCandidates_keepsTheirRules() external {
         deploy();
         register(1, STAKE);
@@ -390,6 +410,7 @@ contract EpochsTest is ConsensusFixture {
 
     // Coordinator and extension -------------------------------------------------------------------
 
+    /// R27.
     function test_setCoordinator_ofOtherContract_reverts() external {
         deploy();
         address other = address(new AndeSequencerCoordinator(address(new AndeConsensus())));
@@ -399,6 +420,7 @@ contract EpochsTest is ConsensusFixture {
         consensus.setCoordinator(RELAY);
     }
 
+    /// R27.
     function test_setCoordinator_ofOldParameters_reverts() external {
         deploy();
         address old = address(new AndeSequencerCoordinator(address(consensus)));
@@ -414,6 +436,7 @@ contract EpochsTest is ConsensusFixture {
         consensus.setCoordinator(old);
     }
 
+    /// R27.
     function test_setCoordinator_onceAfterLaunch() external {
         deploy();
         register(1, STAKE);
@@ -431,6 +454,7 @@ contract EpochsTest is ConsensusFixture {
         consensus.onBatch(0, 0, 0, "");
     }
 
+    /// R94.
     function test_unknownFunction_reverts() external {
         deploy();
         (bool ok,) = address(consensus).call(abi.encodeWithSignature("nonsense()"));
@@ -442,6 +466,7 @@ contract EpochsTest is ConsensusFixture {
         assertTrue(!ok, "no ether");
     }
 
+    /// R93.
     function test_renounceOwnership_afterLaunchOnly() external {
         deploy();
         VM.expectRevert(NotLaunched.selector);
@@ -453,6 +478,7 @@ contract EpochsTest is ConsensusFixture {
         assertEq(AndeConsensus(address(consensus)).owner(), address(0), "owner");
     }
 
+    /// R52.
     function test_domainSeparator_followsChainId() external {
         launchWith(3);
         bytes32 before = consensus.domainSeparator();

@@ -31,6 +31,7 @@ contract ExitsTest is DutiesFixture {
 
     // Exit ----------------------------------------------------------------------------------------
 
+    /// R18, R63.
     function test_requestExit_leavesNextSetButKeepsDuty() external {
         submitTo(10); // freezes epoch 2 with everybody
         requestExit(2);
@@ -48,6 +49,7 @@ contract ExitsTest is DutiesFixture {
         assertEq(consensus.getValidatorSet(3)[2].id, 4, "the last candidate took the free place");
     }
 
+    /// R64.
     function test_claimExit_afterEndOfDutyAndUnbonding() external {
         submitTo(10);
         requestExit(2);
@@ -74,12 +76,14 @@ contract ExitsTest is DutiesFixture {
         assertEq(consensus.idOfSigner(account(2)), 2, "the key is not");
     }
 
+    /// R66.
     function test_claimExit_onlyOnce() external {
         _exited(2);
         VM.expectRevert(abi.encodeWithSelector(WrongStatus.selector, 2, EXITED));
         consensus.claimExit(2);
     }
 
+    /// R66.
     function test_claimExit_active_reverts() external {
         VM.expectRevert(abi.encodeWithSelector(WrongStatus.selector, 2, ACTIVE));
         consensus.claimExit(2);
@@ -90,6 +94,7 @@ contract ExitsTest is DutiesFixture {
         consensus.unlockTime(9);
     }
 
+    /// R1, R5.
     function test_exited_ownerComesBackWithAnotherKey() external {
         _exited(2);
         address owner = account(2);
@@ -104,6 +109,7 @@ contract ExitsTest is DutiesFixture {
         assertEq(id, 5, "a new identity");
     }
 
+    /// R62.
     function test_requestExit_rules() external {
         VM.expectRevert(abi.encodeWithSelector(Unauthorized.selector, address(this)));
         consensus.requestExit(1);
@@ -119,6 +125,7 @@ contract ExitsTest is DutiesFixture {
         consensus.topUp(1, 1e18);
     }
 
+    /// R63.
     function test_requestExit_beforeLaunch_isFreeAtOnce() external {
         configureWith(4);
         register(1, STAKE);
@@ -130,6 +137,7 @@ contract ExitsTest is DutiesFixture {
         assertEq(consensus.getActiveValidators().length, 1, "candidates");
     }
 
+    /// R24.
     /// @notice Without candidates the chain ends with the last frozen epoch; batches until then pass.
     function test_requestExit_everybody_chainEndsCleanly() external {
         submitTo(10);
@@ -152,6 +160,7 @@ contract ExitsTest is DutiesFixture {
         assertEq(token.balanceOf(address(consensus)), 0, "custody");
     }
 
+    /// R64.
     /// @notice A later change of the delay holds nobody longer.
     function test_unbonding_isFixedByTheExit() external {
         submitTo(10);
@@ -177,6 +186,7 @@ contract ExitsTest is DutiesFixture {
         requestExit(1);
     }
 
+    /// R27.
     function test_duties_areBoundOnce() external {
         configureWith(4);
         address first = consensus.duties();
@@ -185,6 +195,7 @@ contract ExitsTest is DutiesFixture {
         assertEq(coordinator.duties(), address(0), "a later coordinator brings none");
     }
 
+    /// R94.
     /// @notice Alone, without the storage of the consensus contract, the code does nothing.
     function test_duties_alone_areEmpty() external {
         (bool ok,) = consensus.duties().call(abi.encodeCall(consensus.claimExit, (1)));
@@ -207,6 +218,7 @@ contract ExitsTest is DutiesFixture {
         submitTo(10);
     }
 
+    /// R11.
     function test_replaceLowest_needsATenthMore() external {
         _full();
         address owner = account(4);
@@ -225,6 +237,7 @@ contract ExitsTest is DutiesFixture {
         assertEq(members[2].id, 4, "newcomer");
     }
 
+    /// R11.
     function test_replaceLowest_evictedIsPaidAfterUnbonding() external {
         _full();
         register(4, 1100e18);
@@ -236,6 +249,7 @@ contract ExitsTest is DutiesFixture {
         assertEq(token.balanceOf(account(3)), 1000e18, "all of it");
     }
 
+    /// R67.
     /// @notice Evicting others and leaving at once costs the same lock as serving.
     function test_replaceLowest_evictAndLeave_isLocked() external {
         _full();
@@ -248,6 +262,7 @@ contract ExitsTest is DutiesFixture {
 
     // Signer rotation -----------------------------------------------------------------------------
 
+    /// R18, R68.
     function test_rotateSigner_fromNextFrozenSet() external {
         submitTo(10);
         rotate(2, 60);
@@ -261,6 +276,7 @@ contract ExitsTest is DutiesFixture {
         assertTrue(consensus.isActiveSigner(VM.addr(key(60))), "in charge");
     }
 
+    /// R1, R4.
     function test_rotateSigner_hidesNoOffence() external {
         submitTo(10);
         rotate(2, 60);
@@ -268,6 +284,7 @@ contract ExitsTest is DutiesFixture {
         assertEq(statusOf(2), uint8(ValidatorStatus.Tombstoned), "by its old key");
     }
 
+    /// R68.
     function test_rotateSigner_oncePerFrozenEpoch() external {
         submitTo(10);
         rotate(2, 60);
@@ -281,6 +298,7 @@ contract ExitsTest is DutiesFixture {
         assertEq(viewOf(2).signer, VM.addr(key(61)), "next frozen epoch");
     }
 
+    /// R68.
     function test_rotateSigner_beforeLaunch_free() external {
         configureWith(4);
         register(1, STAKE);
@@ -289,6 +307,7 @@ contract ExitsTest is DutiesFixture {
         assertEq(consensus.getActiveValidators()[0], VM.addr(key(61)), "candidate");
     }
 
+    /// R68.
     function test_rotateSigner_rules() external {
         address owner = account(2);
         bytes32 peer = viewOf(2).p2pPeerId;
@@ -319,6 +338,7 @@ contract ExitsTest is DutiesFixture {
 
     // Ownership -----------------------------------------------------------------------------------
 
+    /// R69.
     function test_transferValidator_twoSteps() external {
         address from = account(2);
         address to = account(70);
@@ -347,6 +367,7 @@ contract ExitsTest is DutiesFixture {
         assertEq(token.balanceOf(to), STAKE, "the new owner is paid");
     }
 
+    /// R69.
     function test_transferValidator_rules() external {
         VM.expectRevert(abi.encodeWithSelector(Unauthorized.selector, address(this)));
         consensus.transferValidator(2, address(this));
@@ -364,6 +385,7 @@ contract ExitsTest is DutiesFixture {
         consensus.acceptValidator(9);
     }
 
+    /// R69.
     function test_transferValidator_afterClaim_reverts() external {
         VM.prank(account(2));
         consensus.transferValidator(2, account(70));
@@ -376,6 +398,7 @@ contract ExitsTest is DutiesFixture {
         consensus.transferValidator(2, account(70));
     }
 
+    /// R12.
     function test_acceptValidator_permissioned() external {
         deploy();
         ConsensusConfig memory config = consensus.config();
@@ -394,6 +417,7 @@ contract ExitsTest is DutiesFixture {
         consensus.acceptValidator(1);
     }
 
+    /// R92.
     /// @notice The owner of the contract has no way to move a validator or its stake.
     function test_contractOwner_cannotTouchValidators() external {
         consensus.setAllowed(account(2), false);

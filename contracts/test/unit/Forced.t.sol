@@ -76,6 +76,7 @@ contract ForcedTest is ConsensusFixture {
         assertEq(coordinator.feesOf(USER), 0, "nobody earned it yet");
     }
 
+    /// R55.
     function test_enqueue_chainsAccumulators() external {
         enqueue("a");
         VM.warp(START + 5);
@@ -92,6 +93,7 @@ contract ForcedTest is ConsensusFixture {
         assertEq(coordinator.forcedEntry(type(uint64).max).enqueuedAt, 0, "none");
     }
 
+    /// R53.
     function test_enqueue_sizes() external {
         VM.deal(address(this), 1 ether);
         VM.expectRevert(abi.encodeWithSelector(ForcedSize.selector, 0));
@@ -102,6 +104,7 @@ contract ForcedTest is ConsensusFixture {
         coordinator.enqueueForced{value: 2 * FEE}(hex"00");
     }
 
+    /// R54.
     function test_enqueue_feeGrowsAndFalls() external {
         uint256 last = 0;
         for (uint256 waiting = 0; waiting <= 130; ++waiting) {
@@ -124,6 +127,7 @@ contract ForcedTest is ConsensusFixture {
         assertEq(cheaper, FEE + FEE * 99 / 64, "falls with the queue");
     }
 
+    /// R54.
     /// @notice What is paid above the fee belongs to the sequencers.
     function test_enqueue_overpaid() external {
         VM.deal(USER, 1 ether);
@@ -132,6 +136,7 @@ contract ForcedTest is ConsensusFixture {
         assertEq(coordinator.forcedEntry(0).fee, 0.5 ether, "all of it");
     }
 
+    /// R53.
     /// @notice The queue needs nobody: before the launch and without validators.
     function test_enqueue_beforeLaunch() external {
         deploy();
@@ -140,6 +145,7 @@ contract ForcedTest is ConsensusFixture {
         assertTrue(!coordinator.isTimeoutReached(), "not yet due");
     }
 
+    /// R58.
     function test_coordinator_takesNoOtherMoney() external {
         VM.deal(address(this), 1 ether);
         (bool ok,) = address(coordinator).call{value: 1}("");
@@ -148,6 +154,7 @@ contract ForcedTest is ConsensusFixture {
 
     // Batches -------------------------------------------------------------------------------------
 
+    /// R56.
     function test_batch_consumes() external {
         enqueueMany(5);
         Submission memory s = nextBatch(10, "data");
@@ -173,6 +180,7 @@ contract ForcedTest is ConsensusFixture {
         submitTo(40);
     }
 
+    /// R56.
     function test_batch_range_reverts() external {
         enqueueMany(40);
         Submission memory s = nextBatch(10, "data");
@@ -197,6 +205,7 @@ contract ForcedTest is ConsensusFixture {
         _refused(s, abi.encodeWithSelector(ForcedRange.selector, 32, 40, 41));
     }
 
+    /// R56.
     function test_batch_emptyQueue_reverts() external {
         Submission memory s = nextBatch(10, "data");
         s.header.forcedUpTo = 1;
@@ -206,6 +215,7 @@ contract ForcedTest is ConsensusFixture {
         _refused(s, abi.encodeWithSelector(ForcedAccMismatch.selector));
     }
 
+    /// R56.
     function test_batch_accumulator_reverts() external {
         enqueueMany(3);
         Submission memory s = nextBatch(10, "data");
@@ -228,6 +238,7 @@ contract ForcedTest is ConsensusFixture {
         _refused(s, error_);
     }
 
+    /// R56.
     /// @notice The queue of another fork of the settlement chain: the batch reverts instead of consuming something else.
     function test_batch_afterReorgOfQueue_reverts() external {
         uint256 state = VM.snapshotState();
@@ -245,6 +256,7 @@ contract ForcedTest is ConsensusFixture {
 
     // Deadline ------------------------------------------------------------------------------------
 
+    /// R57.
     function test_deadline_overdueLeftOut_reverts() external {
         enqueueMany(2);
         Submission memory s = nextBatch(10, "data");
@@ -265,6 +277,7 @@ contract ForcedTest is ConsensusFixture {
         submitTo(20);
     }
 
+    /// R57.
     /// @notice All data kinds, and even with the signatures of everybody.
     function test_deadline_quorumOfAllCannotCensor() external {
         enqueue("censored");
@@ -286,6 +299,7 @@ contract ForcedTest is ConsensusFixture {
         assertEq(coordinator.tip().batchIndex, 0, "nothing");
     }
 
+    /// R57.
     /// @notice Only what is due is mandatory.
     function test_deadline_laterEntriesMayWait() external {
         enqueue("a");
@@ -303,6 +317,7 @@ contract ForcedTest is ConsensusFixture {
         assertTrue(head == 1 && firstDueAt == START + DELAY + 600, "the second waits");
     }
 
+    /// R57.
     /// @notice A long queue cannot stop the chain: 32 of it are enough.
     function test_deadline_fullBatchMayLeaveOverdue() external {
         enqueueMany(70);
@@ -329,6 +344,7 @@ contract ForcedTest is ConsensusFixture {
 
     // Fees ----------------------------------------------------------------------------------------
 
+    /// R58.
     function test_fees_goToFeeRecipientOfHeader() external {
         enqueueMany(4);
         uint256 total = address(coordinator).balance;
@@ -358,6 +374,7 @@ contract ForcedTest is ConsensusFixture {
         assertEq(address(coordinator).balance, total - FEE, "nobody else");
     }
 
+    /// R58.
     function test_fees_reentrantClaimGetsItsOwnOnce() external {
         Reentrant thief = new Reentrant(coordinator);
         enqueueMany(2);
@@ -373,6 +390,7 @@ contract ForcedTest is ConsensusFixture {
         assertEq(address(coordinator).balance, rest, "rest");
     }
 
+    /// R58.
     function test_fees_refusedPayment_reverts() external {
         enqueue("x");
         Submission memory s = nextBatch(10, "data");
@@ -388,6 +406,7 @@ contract ForcedTest is ConsensusFixture {
 
     // Escape --------------------------------------------------------------------------------------
 
+    /// R60.
     function test_escape_acceptsOverdueEntries() external {
         submitTo(120);
         bytes32 parent = coordinator.batchHash(1);
@@ -438,6 +457,7 @@ contract ForcedTest is ConsensusFixture {
         assertTrue(!coordinator.verifyInclusion(header, keccak256("forced"), 0, new bytes32[](2)), "proves nothing");
     }
 
+    /// R61.
     function test_escape_chainGoesOn() external {
         submitTo(120);
         Submission memory orphan = certifiedBatch(150);
@@ -464,6 +484,7 @@ contract ForcedTest is ConsensusFixture {
         assertEq(coordinator.tip().endHeight, 130, "height");
     }
 
+    /// R60.
     function test_escape_voidsOpenedTerm() external {
         submitTo(120);
         openTerm(0, (1 << 16) | 3);
@@ -474,6 +495,7 @@ contract ForcedTest is ConsensusFixture {
         submitTo(130);
     }
 
+    /// R59.
     function test_escape_nothingWaits_reverts() external {
         VM.warp(START + 365 days);
         assertEq(coordinator.escapableAt(), 0, "never");
@@ -481,6 +503,7 @@ contract ForcedTest is ConsensusFixture {
         coordinator.escapeBatch();
     }
 
+    /// R59.
     /// @notice While certified batches come nobody can void what they have not reached yet, however long the queue is.
     function test_escape_livingChain_reverts() external {
         enqueueMany(70);
@@ -496,6 +519,7 @@ contract ForcedTest is ConsensusFixture {
         coordinator.escapeBatch();
     }
 
+    /// R59.
     /// @notice One escape per delay; each takes at most a batch full.
     function test_escape_longQueue() external {
         enqueueMany(70);
@@ -515,6 +539,7 @@ contract ForcedTest is ConsensusFixture {
         assertEq(coordinator.tip().batchIndex, 3, "a batch each");
     }
 
+    /// R59.
     /// @notice Not a second after the deployment, whatever the clock of the first batch says.
     function test_escape_beforeFirstBatch() external {
         enqueue("x");
@@ -528,6 +553,7 @@ contract ForcedTest is ConsensusFixture {
         assertEq(coordinator.tip().batchIndex, 2, "batch 2");
     }
 
+    /// R61.
     function test_escape_atEndOfEpoch() external {
         submitTo(599);
         enqueue("x");
@@ -537,6 +563,7 @@ contract ForcedTest is ConsensusFixture {
         assertEq(consensus.currentEpoch(), 1, "next epoch");
     }
 
+    /// R53, R60.
     /// @notice F3: the guardian stops batches, but neither the queue nor the escape nor what they earned.
     function test_escape_whilePaused() external {
         submitTo(10);
@@ -560,6 +587,7 @@ contract ForcedTest is ConsensusFixture {
         assertEq(head, 1, "taken in");
     }
 
+    /// R53, R60.
     /// @notice F3: without any set the queue and the escape go on; after the relaunch the chain continues behind them.
     function test_escape_whileHalted() external {
         submitTo(10);
@@ -579,11 +607,13 @@ contract ForcedTest is ConsensusFixture {
         consensus.declareHalt();
     }
 
+    /// R60.
     function test_escape_strangersCannotChangeTheEra() external {
         VM.expectRevert(abi.encodeWithSelector(Unauthorized.selector, address(this)));
         consensus.onEscape(0);
     }
 
+    /// R61.
     /// @notice Without the quorum only the escape moves, with it only certified batches.
     function test_escape_isNoWayAroundTheQuorum() external {
         submitTo(10);
@@ -596,6 +626,7 @@ contract ForcedTest is ConsensusFixture {
         submit(s);
     }
 
+    /// R61.
     /// @notice A batch of before cannot be passed off as the escape, nor the escape be replaced.
     function test_escape_isFinal() external {
         enqueue("x");

@@ -57,6 +57,7 @@ contract GovernanceTest is DutiesFixture {
 
     // Parameters ----------------------------------------------------------------------------------
 
+    /// R89.
     function test_setParam_fromNextFrozenEpoch() external {
         consensus.setParam("minStake", 2000e18);
         consensus.setParam("maxValidators", 5);
@@ -74,6 +75,7 @@ contract GovernanceTest is DutiesFixture {
         assertEq(consensus.getValidatorSet(3).length, 5, "nobody is removed by it");
     }
 
+    /// R17, R89.
     function test_setParam_rulesOfASetAreFrozen() external {
         consensus.setParam("quorum", (3 << 16) | 4);
         finishEpoch();
@@ -82,6 +84,7 @@ contract GovernanceTest is DutiesFixture {
         assertEq(consensus.quorumContext(3).quorumNum, 3, "frozen after");
     }
 
+    /// R25, R65.
     /// @notice A3: every key inside its bounds, and nothing else can be changed.
     function test_setParam_bounds() external {
         _refused("minStake", 1e18 - 1);
@@ -128,6 +131,7 @@ contract GovernanceTest is DutiesFixture {
         assertEq(bytes32(bytes4(data)), bytes32(ParamOutOfBounds.selector), "error");
     }
 
+    /// R65.
     /// @notice S5: no sequence of changes brings the unbonding to the evidence window or below.
     function testFuzz_S5_unbondingOutlivesEvidence(uint256[8] calldata values, uint256 which) external {
         for (uint256 i = 0; i < values.length; ++i) {
@@ -141,6 +145,7 @@ contract GovernanceTest is DutiesFixture {
         assertTrue(c.unbondingDelay >= c.evidenceWindow + 1 hours, "S5");
     }
 
+    /// R89.
     function test_setParam_everyKey() external {
         bytes32[16] memory keys = [
             bytes32("timeoutBlocks"),
@@ -205,6 +210,7 @@ contract GovernanceTest is DutiesFixture {
         consensus.pause(mask);
     }
 
+    /// R90.
     function test_pause_batches_expires() external {
         Submission memory s = certifiedBatch(20);
         _pause(2);
@@ -226,6 +232,7 @@ contract GovernanceTest is DutiesFixture {
         submit(s);
     }
 
+    /// R90.
     function test_pause_registrations() external {
         _pause(1);
         address owner = account(5);
@@ -242,6 +249,7 @@ contract GovernanceTest is DutiesFixture {
         consensus.registerValidator(keccak256("p"), ENDPOINT, STAKE);
     }
 
+    /// R90.
     /// @notice A1: what can never be paused works with everything paused.
     function test_A1_neverPausable() external {
         launchWith(17);
@@ -272,6 +280,7 @@ contract GovernanceTest is DutiesFixture {
         assertEq(mask, 3, "still paused");
     }
 
+    /// R90.
     function test_pause_onlyOnceInAWhile() external {
         _pause(2);
         VM.startPrank(GUARDIAN);
@@ -285,6 +294,7 @@ contract GovernanceTest is DutiesFixture {
         VM.stopPrank();
     }
 
+    /// R90.
     function test_unpause_startsTheRest() external {
         _pause(3);
         VM.prank(RELAY);
@@ -315,6 +325,7 @@ contract GovernanceTest is DutiesFixture {
         assertEq(until, clock - 1 days, "when it expired");
     }
 
+    /// R90.
     function test_guardian_rules() external {
         VM.expectRevert(abi.encodeWithSelector(Unauthorized.selector, address(this)));
         consensus.pause(1);
@@ -343,6 +354,7 @@ contract GovernanceTest is DutiesFixture {
         consensus.proposeCoordinator(address(next));
     }
 
+    /// R91.
     function test_coordinator_replacedAfterEverybodyCouldLeave() external {
         SuccessorCoordinator next = _propose();
         requestExit(1); // because of it
@@ -370,6 +382,7 @@ contract GovernanceTest is DutiesFixture {
         consensus.acceptCoordinator();
     }
 
+    /// R91.
     /// @notice A4: and never before the delay, even when the duties end at once.
     function test_A4_coordinator_afterHalt() external {
         SuccessorCoordinator next = _propose();
@@ -382,6 +395,7 @@ contract GovernanceTest is DutiesFixture {
         assertEq(consensus.coordinator(), address(next), "replaced");
     }
 
+    /// R91.
     function testFuzz_A4_neverBeforeTheDelay(uint256 epochs, uint256 time) external {
         _propose();
         uint256 proposed = clock;
@@ -391,6 +405,7 @@ contract GovernanceTest is DutiesFixture {
         assertTrue(!ok || clock >= proposed + 5 days, "A4");
     }
 
+    /// R91.
     /// @notice A successor that does not go on where the present one stands could replay history with old keys.
     function test_coordinator_mustContinue() external {
         SuccessorCoordinator next = _propose();
@@ -407,6 +422,7 @@ contract GovernanceTest is DutiesFixture {
         consensus.acceptCoordinator();
     }
 
+    /// R91.
     function test_coordinator_rules() external {
         VM.expectRevert(abi.encodeWithSelector(CoordinatorMismatch.selector, RELAY));
         consensus.proposeCoordinator(RELAY);

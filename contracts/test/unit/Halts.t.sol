@@ -30,6 +30,7 @@ contract HaltsTest is DutiesFixture {
 
     // Halt ----------------------------------------------------------------------------------------
 
+    /// R85.
     function test_declareHalt_afterTimeoutWithoutBatch() external {
         submitTo(10);
         pass(DAY - 1);
@@ -48,6 +49,7 @@ contract HaltsTest is DutiesFixture {
         consensus.declareHalt();
     }
 
+    /// R85.
     /// @notice A chain that never made a batch can be halted too.
     function test_declareHalt_withoutAnyBatch() external {
         VM.expectRevert(abi.encodeWithSelector(TooEarly.selector, clock + DAY));
@@ -63,6 +65,7 @@ contract HaltsTest is DutiesFixture {
         consensus.relaunch();
     }
 
+    /// R85.
     function test_halted_nothingPasses() external {
         submitTo(10);
         Submission memory s = certifiedBatch(20);
@@ -89,6 +92,7 @@ contract HaltsTest is DutiesFixture {
         assertTrue(!consensus.launched(), "only relaunch");
     }
 
+    /// R85.
     function test_halted_setsAreVoid() external {
         submitTo(10);
         uint32 setId = consensus.setIdOf(1);
@@ -104,6 +108,7 @@ contract HaltsTest is DutiesFixture {
         assertTrue(!consensus.isEvidenceOpen(2), "the window counts from the halt");
     }
 
+    /// R23.
     /// @notice An epoch whose last height is in a batch ended: its set stays.
     function test_halted_completeEpochStays() external {
         submitTo(599);
@@ -121,6 +126,7 @@ contract HaltsTest is DutiesFixture {
 
     // Relaunch ------------------------------------------------------------------------------------
 
+    /// R86.
     function test_relaunch_freshSetsSameHeights() external {
         submitTo(10);
         requestExit(4);
@@ -151,12 +157,14 @@ contract HaltsTest is DutiesFixture {
         consensus.relaunch();
     }
 
+    /// R86.
     function test_relaunch_beforeLaunch_reverts() external {
         configureWith(4);
         VM.expectRevert(NotLaunched.selector);
         consensus.relaunch();
     }
 
+    /// R86.
     function test_relaunch_takesPendingParameters() external {
         submitTo(10);
         requestExit(1);
@@ -168,6 +176,7 @@ contract HaltsTest is DutiesFixture {
         assertEq(consensus.config().minValidators, 3, "effective");
     }
 
+    /// R86.
     function test_relaunch_twice() external {
         submitTo(10);
         _halt();
@@ -184,6 +193,7 @@ contract HaltsTest is DutiesFixture {
 
     // Duties across a halt ------------------------------------------------------------------------
 
+    /// R67.
     /// @notice L1: whoever halts and relaunches again and again cannot hold the stake of those who left.
     function test_claim_repeatedRelaunches_doNotExtend() external {
         submitTo(10);
@@ -201,6 +211,7 @@ contract HaltsTest is DutiesFixture {
         assertEq(consensus.claimExit(4), STAKE, "paid");
     }
 
+    /// R63.
     function test_exit_whileHalted() external {
         submitTo(10);
         _halt();
@@ -228,6 +239,7 @@ contract HaltsTest is DutiesFixture {
         assertEq(consensus.unlockTime(2), clock + 2 * DAY, "the complete epoch was closed by it");
     }
 
+    /// R63.
     function test_exit_afterRelaunch_endsWithTheNewEpoch() external {
         submitTo(10);
         _halt();
@@ -242,6 +254,7 @@ contract HaltsTest is DutiesFixture {
 
     // Evidence across eras ------------------------------------------------------------------------
 
+    /// R87.
     function test_evidence_ofVoidedSet() external {
         submitTo(10);
         Vote memory v = vote(0, keccak256("a"));
@@ -266,6 +279,7 @@ contract HaltsTest is DutiesFixture {
         assertEq(statusOf(2), uint8(ValidatorStatus.Tombstoned), "new set");
     }
 
+    /// R87.
     function test_evidence_threeGenerations() external {
         submitTo(10);
         Vote memory first = vote(0, keccak256("a"));
@@ -286,6 +300,7 @@ contract HaltsTest is DutiesFixture {
         assertEq(statusOf(3), uint8(ValidatorStatus.Tombstoned), "last set");
     }
 
+    /// R88.
     /// @notice Re-voting a height after a new era is no offence: the eras are two messages.
     function test_evidence_acrossEras_reverts() external {
         submitTo(10);
@@ -299,6 +314,7 @@ contract HaltsTest is DutiesFixture {
         consensus.submitVoteEvidence(v, keccak256("b"), 1, sigA, sigB);
     }
 
+    /// R87.
     function test_claim_ofTombstonedInVoidedSet() external {
         submitTo(10);
         equivocate(0, 1, key(2));
@@ -311,6 +327,7 @@ contract HaltsTest is DutiesFixture {
 
     // Downtime ------------------------------------------------------------------------------------
 
+    /// R81.
     function test_settle_epochThatMetAHalt_isForgiven() external {
         submitSkipped(10, 1);
         _halt();
@@ -326,6 +343,7 @@ contract HaltsTest is DutiesFixture {
 
     // Escape --------------------------------------------------------------------------------------
 
+    /// R88.
     function test_onEscape_startsEraKeepsSets() external {
         submitTo(599);
         uint32 setId = consensus.setIdOf(1);
@@ -361,6 +379,7 @@ contract HaltsTest is DutiesFixture {
         assertEq(info.size, 3, "fresh set");
     }
 
+    /// R88.
     /// @notice Votes of the era before an escape stay evidence in the same set.
     function test_onEscape_evidenceOfOldEra() external {
         submitTo(10);

@@ -43,6 +43,7 @@ contract MainnetTest is DutiesFixture {
         _asOwner(abi.encodeCall(consensus.setCoordinator, (address(coordinator))));
     }
 
+    /// R15.
     function test_mainnet_profile() external view {
         ConsensusConfig memory c = consensus.config();
         assertEq(c.windowsPerEpoch, 72, "windows");
@@ -57,6 +58,7 @@ contract MainnetTest is DutiesFixture {
         assertEq(AndeConsensusMainnet(address(consensus)).owner(), address(timelock), "owner");
     }
 
+    /// R28.
     function test_mainnet_ownerMustBeATimelock() external {
         VM.expectRevert();
         new AndeConsensusMainnet(address(token), RELAY);
@@ -71,11 +73,13 @@ contract MainnetTest is DutiesFixture {
         new AndeConsensusMainnet(RELAY, address(timelock));
     }
 
+    /// R28.
     function test_mainnet_deployerHasNoPower() external {
         VM.expectRevert(abi.encodeWithSelector(Ownable.OwnableUnauthorizedAccount.selector, address(this)));
         consensus.setAllowed(account(1), true);
     }
 
+    /// R28.
     function test_mainnet_noStakeBeforeTheCodeThatPaysItOut() external {
         _asOwner(abi.encodeCall(consensus.setAllowed, (account(1), true)));
         address owner = account(1);
@@ -120,6 +124,7 @@ contract MainnetTest is DutiesFixture {
         assertTrue(!ok, "nothing else");
     }
 
+    /// R25, R65.
     /// @notice The floors of the profile are those of every later change.
     function test_mainnet_floors() external {
         ConsensusConfig memory config = consensus.config();

@@ -30,6 +30,7 @@ contract RegistryTest is ConsensusFixture {
         deployCoordinator();
     }
 
+    /// R2.
     function test_registerValidator_storesEverything() external {
         address owner = account(1);
         fund(owner, 1500e18);
@@ -57,12 +58,14 @@ contract RegistryTest is ConsensusFixture {
         assertEq(consensus.getActiveValidatorsCount(), 1, "count");
     }
 
+    /// R2.
     function test_registerValidator_selector() external pure {
         assertTrue(
             bytes4(keccak256("registerValidator(bytes32,string,uint256)")) == bytes4(0x5d21b76a), "selector of users"
         );
     }
 
+    /// R5.
     function test_registerValidator_twice_reverts() external {
         register(1, STAKE);
         address owner = account(1);
@@ -72,6 +75,7 @@ contract RegistryTest is ConsensusFixture {
         consensus.registerValidator(PEER, ENDPOINT, STAKE);
     }
 
+    /// R6.
     function test_registerValidator_lowStake_reverts() external {
         address owner = account(1);
         fund(owner, STAKE);
@@ -80,6 +84,7 @@ contract RegistryTest is ConsensusFixture {
         consensus.registerValidator(PEER, ENDPOINT, STAKE - 1);
     }
 
+    /// R6.
     function test_registerValidator_stakeAbove96Bits_reverts() external {
         address owner = account(1);
         uint256 stake = uint256(type(uint96).max) + 1;
@@ -97,6 +102,7 @@ contract RegistryTest is ConsensusFixture {
         consensus.registerValidator(PEER, ENDPOINT, STAKE);
     }
 
+    /// R8.
     function test_registerValidator_zeroPeer_reverts() external {
         address owner = account(1);
         fund(owner, STAKE);
@@ -105,6 +111,7 @@ contract RegistryTest is ConsensusFixture {
         consensus.registerValidator(bytes32(0), ENDPOINT, STAKE);
     }
 
+    /// R6.
     function test_registerValidator_feeOnTransferToken_reverts() external {
         FeeToken fee = new FeeToken();
         consensus.setStakeToken(address(fee));
@@ -117,6 +124,7 @@ contract RegistryTest is ConsensusFixture {
         consensus.registerValidator(PEER, ENDPOINT, STAKE);
     }
 
+    /// R11.
     function test_registerValidator_full_reverts() external {
         ConsensusConfig memory config = consensus.config();
         config.maxValidators = 3;
@@ -131,6 +139,7 @@ contract RegistryTest is ConsensusFixture {
         consensus.registerValidator(PEER, ENDPOINT, STAKE);
     }
 
+    /// R12.
     function test_registerValidator_permissioned() external {
         ConsensusConfig memory config = consensus.config();
         config.permissioned = true;
@@ -149,6 +158,7 @@ contract RegistryTest is ConsensusFixture {
         register(2, STAKE);
     }
 
+    /// R14.
     function test_autoLaunch_atMinValidators() external {
         register(1, STAKE);
         register(2, STAKE);
@@ -173,6 +183,7 @@ contract RegistryTest is ConsensusFixture {
         return VM.sign(ownerKey, keccak256(abi.encodePacked(hex"1901", token.DOMAIN_SEPARATOR(), structHash)));
     }
 
+    /// R7.
     function test_registerValidatorWithPermit() external {
         address owner = account(1);
         token.mint(owner, STAKE);
@@ -182,6 +193,7 @@ contract RegistryTest is ConsensusFixture {
         assertEq(consensus.idOfOwner(owner), 1, "registered");
     }
 
+    /// R7.
     function test_registerValidatorWithPermit_frontRunPermit() external {
         address owner = account(1);
         token.mint(owner, STAKE);
@@ -203,6 +215,7 @@ contract RegistryTest is ConsensusFixture {
         return compactSign(signerKey, consensus.signerKeyDigest(k));
     }
 
+    /// R3.
     function test_registerValidatorWithSigner() external {
         address owner = account(1);
         address signer = account(100);
@@ -218,6 +231,7 @@ contract RegistryTest is ConsensusFixture {
         assertEq(consensus.nonces(owner), 1, "nonce used");
     }
 
+    /// R3.
     function test_registerValidatorWithSigner_65bytes() external {
         address owner = account(1);
         fund(owner, STAKE);
@@ -230,6 +244,7 @@ contract RegistryTest is ConsensusFixture {
         assertEq(consensus.idOfOwner(owner), 1, "registered");
     }
 
+    /// R3.
     function test_registerValidatorWithSigner_badProofs_revert() external {
         address owner = account(1);
         address signer = account(100);
@@ -265,6 +280,7 @@ contract RegistryTest is ConsensusFixture {
         consensus.registerValidatorWithSigner(address(0), PEER, ENDPOINT, STAKE, deadline, new bytes(65));
     }
 
+    /// R3.
     function test_registerValidatorWithSigner_expired_reverts() external {
         VM.warp(1000);
         address owner = account(1);
@@ -274,6 +290,7 @@ contract RegistryTest is ConsensusFixture {
         consensus.registerValidatorWithSigner(VM.addr(key(100)), PEER, ENDPOINT, STAKE, 999, proof);
     }
 
+    /// R4.
     function test_registerValidatorWithSigner_usedSigner_reverts() external {
         register(1, STAKE);
         address owner = account(2);
@@ -287,6 +304,7 @@ contract RegistryTest is ConsensusFixture {
 
     // Top up and endpoint -------------------------------------------------------------------------
 
+    /// R10.
     function test_topUp() external {
         register(1, STAKE);
         address owner = account(1);
@@ -299,6 +317,7 @@ contract RegistryTest is ConsensusFixture {
         assertEq(consensus.totalVotingPower(), 1005, "weight");
     }
 
+    /// R10.
     function test_topUp_notOwner_reverts() external {
         register(1, STAKE);
         VM.prank(account(2));
@@ -311,6 +330,7 @@ contract RegistryTest is ConsensusFixture {
         consensus.topUp(9, 1e18);
     }
 
+    /// R10.
     function test_topUp_zeroAndTooMuch_revert() external {
         register(1, STAKE);
         address owner = account(1);
@@ -325,6 +345,7 @@ contract RegistryTest is ConsensusFixture {
         consensus.topUp(1, type(uint256).max);
     }
 
+    /// R9.
     function test_updateEndpoint_oncePerEpoch() external {
         launchWith(3);
         address owner = account(2);
@@ -340,6 +361,7 @@ contract RegistryTest is ConsensusFixture {
         consensus.updateEndpoint(2, PEER, ENDPOINT);
     }
 
+    /// R9.
     function test_updateEndpoint_beforeLaunch_free() external {
         register(1, STAKE);
         VM.prank(account(1));
@@ -354,6 +376,7 @@ contract RegistryTest is ConsensusFixture {
         consensus.updateEndpoint(1, PEER, ENDPOINT);
     }
 
+    /// R8.
     function test_endpoint_rules() external {
         register(1, STAKE);
         bytes memory longest = new bytes(128);

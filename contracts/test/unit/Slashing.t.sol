@@ -39,6 +39,7 @@ contract SlashingTest is DutiesFixture {
 
     // Votes ---------------------------------------------------------------------------------------
 
+    /// R71, R75.
     function test_voteEvidence_slashesAndTombstones() external {
         equivocate(0, 1, key(2));
         assertEq(statusOf(2), TOMBSTONED, "status");
@@ -54,6 +55,7 @@ contract SlashingTest is DutiesFixture {
         assertEq(consensus.sweepSlashed(), 0, "nothing left");
     }
 
+    /// R18.
     function test_voteEvidence_leavesSetFromNextFreeze() external {
         equivocate(0, 1, key(2));
         assertEq(consensus.getValidatorSet(2).length, 4, "frozen sets keep it");
@@ -63,6 +65,7 @@ contract SlashingTest is DutiesFixture {
         assertEq(consensus.getActiveValidators().length, 3, "three go on");
     }
 
+    /// R71.
     function test_voteEvidence_everyKind() external {
         for (uint8 kind = 0; kind < 3; ++kind) {
             Vote memory v = vote(0, keccak256("a"));
@@ -77,11 +80,13 @@ contract SlashingTest is DutiesFixture {
         consensus.submitVoteEvidence(w, keccak256("b"), 3, sigA, sigB);
     }
 
+    /// R71.
     function test_voteEvidence_nilCounts() external {
         equivocateWith(vote(0, bytes32(0)), 1, key(2));
         assertEq(statusOf(2), TOMBSTONED, "no block and a block");
     }
 
+    /// R71.
     function test_voteEvidence_65bytes() external {
         Vote memory v = vote(0, keccak256("a"));
         bytes memory sigA = _long(key(2), consensus.voteDigest(v));
@@ -92,6 +97,7 @@ contract SlashingTest is DutiesFixture {
         assertEq(statusOf(2), TOMBSTONED, "status");
     }
 
+    /// R75.
     function test_voteEvidence_twice_reverts() external {
         equivocate(0, 1, key(2));
         Vote memory v = vote(1, keccak256("c"));
@@ -101,6 +107,7 @@ contract SlashingTest is DutiesFixture {
         assertEq(viewOf(2).stake, 950e18, "one slash per id");
     }
 
+    /// R71, R73.
     function test_voteEvidence_badEvidence_reverts() external {
         Vote memory v = vote(0, keccak256("a"));
         (bytes memory sigA, bytes memory sigB) = conflictingVotes(v, key(2));
@@ -132,6 +139,7 @@ contract SlashingTest is DutiesFixture {
         assertEq(viewOf(2).stake, STAKE, "untouched");
     }
 
+    /// R74.
     /// @notice An era that has not begun is nobody's business, even properly signed.
     function test_voteEvidence_ofFutureEra_reverts() external {
         Vote memory v = vote(0, keccak256("a"));
@@ -145,6 +153,7 @@ contract SlashingTest is DutiesFixture {
         assertEq(statusOf(2), TOMBSTONED, "once it has begun");
     }
 
+    /// R71.
     /// @notice Votes for different heights, rounds or kinds never make evidence together.
     function testFuzz_voteEvidence_differentPlaces_revert(uint256 which, uint64 by) external {
         by = uint64(bound(by, 1, 1000));
@@ -162,6 +171,7 @@ contract SlashingTest is DutiesFixture {
         consensus.submitVoteEvidence(v, keccak256("b"), 1, sigA, sigB);
     }
 
+    /// R74.
     /// @notice One flipped bit anywhere in the signatures makes evidence worthless.
     function testFuzz_voteEvidence_anyBit_reverts(uint256 bit) external {
         Vote memory v = vote(0, keccak256("a"));
@@ -172,6 +182,7 @@ contract SlashingTest is DutiesFixture {
         consensus.submitVoteEvidence(v, keccak256("b"), 1, sigA, sigB);
     }
 
+    /// R74.
     function test_voteEvidence_ofOtherChainOrContract_reverts() external {
         Vote memory v = vote(0, keccak256("a"));
         (bytes memory sigA, bytes memory sigB) = conflictingVotes(v, key(2));
@@ -186,6 +197,7 @@ contract SlashingTest is DutiesFixture {
 
     // Window --------------------------------------------------------------------------------------
 
+    /// R73.
     function test_evidence_windowOfEpoch() external {
         Vote memory v = vote(0, keccak256("a"));
         (bytes memory sigA, bytes memory sigB) = conflictingVotes(v, key(2));
@@ -206,6 +218,7 @@ contract SlashingTest is DutiesFixture {
         consensus.submitVoteEvidence(v, keccak256("b"), 1, sigA, sigB);
     }
 
+    /// R73.
     /// @notice The window belongs to the epoch: who was on duty under a long one stays accountable for as long.
     function test_evidence_windowIsFrozenWithTheSet() external {
         consensus.setParam("evidenceWindow", 1 hours);
@@ -218,6 +231,7 @@ contract SlashingTest is DutiesFixture {
         assertTrue(!consensus.isEvidenceOpen(3), "new window");
     }
 
+    /// R78.
     function test_evidence_againstExiting_locksTheRest() external {
         requestExit(2);
         finishEpochs(3);
@@ -233,6 +247,7 @@ contract SlashingTest is DutiesFixture {
         consensus.claimExit(2);
     }
 
+    /// R78.
     function test_evidence_againstExited_reverts() external {
         requestExit(2);
         finishEpochs(3);
@@ -249,6 +264,7 @@ contract SlashingTest is DutiesFixture {
         consensus.submitVoteEvidence(v, keccak256("b"), 1, sigA, sigB);
     }
 
+    /// R10, R75.
     function test_tombstoned_canDoNothing() external {
         equivocate(0, 1, key(2));
         address owner = account(2);
@@ -267,6 +283,7 @@ contract SlashingTest is DutiesFixture {
         consensus.claimExit(2);
     }
 
+    /// R76.
     /// @notice Reporting oneself is no way out: the stake waits as in an exit and the reward is less than the slash.
     function test_selfReport_neverPays() external {
         Vote memory v = vote(0, keccak256("a"));
@@ -289,6 +306,7 @@ contract SlashingTest is DutiesFixture {
         consensus.submitCheckpointEvidence(a, b, 1, sigA, sigB);
     }
 
+    /// R72.
     function test_checkpointEvidence_otherContent() external {
         Checkpoint memory b = checkpoint(0, "b");
         b.attempt = 3; // whatever the attempt
@@ -296,6 +314,7 @@ contract SlashingTest is DutiesFixture {
         assertEq(statusOf(2), TOMBSTONED, "status");
     }
 
+    /// R72.
     function test_checkpointEvidence_otherDataOfOneAttempt() external {
         Checkpoint memory b = checkpoint(0, "a");
         b.daHash = keccak256("other");
@@ -303,6 +322,7 @@ contract SlashingTest is DutiesFixture {
         assertEq(statusOf(2), TOMBSTONED, "status");
     }
 
+    /// R72.
     /// @notice What an honest validator may have to sign.
     function test_checkpointEvidence_honest_reverts() external {
         Checkpoint memory a = checkpoint(0, "a");
@@ -335,6 +355,7 @@ contract SlashingTest is DutiesFixture {
         consensus.submitCheckpointEvidence(a, b, 1, sigA, sigB);
     }
 
+    /// R74.
     /// @notice A vote is never taken for a checkpoint.
     function test_evidence_typesDoNotMix() external {
         Vote memory v = vote(0, keccak256("a"));
@@ -356,6 +377,7 @@ contract SlashingTest is DutiesFixture {
         }
     }
 
+    /// R77.
     function test_correlation_oneOfTen() external {
         _launchWithCorrelation(10, 3);
         equivocate(0, 0, key(1));
@@ -364,6 +386,7 @@ contract SlashingTest is DutiesFixture {
         assertEq(token.balanceOf(address(consensus)), consensus.bonded() + consensus.sinkOwed(), "I1");
     }
 
+    /// R77.
     function test_correlation_threeOfTen_neighbouringEpochs() external {
         _launchWithCorrelation(10, 3);
         equivocate(0, 0, key(1));
@@ -375,6 +398,7 @@ contract SlashingTest is DutiesFixture {
         }
     }
 
+    /// R77.
     function test_correlation_aThirdLosesEverything() external {
         _launchWithCorrelation(6, 3);
         equivocate(0, 0, key(1));
@@ -385,6 +409,7 @@ contract SlashingTest is DutiesFixture {
         assertEq(token.balanceOf(address(consensus)), consensus.bonded() + consensus.sinkOwed(), "I1");
     }
 
+    /// R89.
     /// @notice The factor is frozen with the set of the offence: no later change reaches back.
     function test_correlation_factorOfTheOffence() external {
         _launchWithCorrelation(10, 3);
@@ -394,6 +419,7 @@ contract SlashingTest is DutiesFixture {
         assertEq(paid[1], 665e18, "as promised");
     }
 
+    /// R77.
     function test_correlation_distantOffencesDoNotAdd() external {
         _launchWithCorrelation(10, 3);
         equivocate(0, 0, key(1));
@@ -406,6 +432,7 @@ contract SlashingTest is DutiesFixture {
         assertEq(consensus.claimExit(2), 950e18 - (uint256(950e18) * 3 * 1000) / 9000, "own offence only");
     }
 
+    /// R77.
     /// @notice S6: more offenders never make it cheaper, and nobody loses more than the stake.
     function testFuzz_S6_penaltyIsMonotone(uint256 few, uint256 many, uint256 factor) external {
         many = bound(many, 1, 6);
@@ -428,6 +455,7 @@ contract SlashingTest is DutiesFixture {
         return consensus.claimExit(1);
     }
 
+    /// R76.
     function test_reward_isShareOfTheSlash() external {
         consensus.setParam("baseSlashBps", 1000);
         consensus.setParam("reporterShareBps", 2000);
