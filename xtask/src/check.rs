@@ -6,7 +6,7 @@ use eyre::Result;
 
 use crate::{
     generate, monitoring, rules, setup,
-    steps::{cargo, node_tool, seconds, step, target_dir, timed},
+    steps::{self, cargo, seconds, step, target_dir, timed},
     unit,
 };
 
@@ -22,6 +22,8 @@ pub(crate) enum Profile {
 /// Everything but the tasks themselves, whose dependencies would switch on features that the
 /// product does not have and so build it differently from `cargo xtask devnet`.
 const PRODUCT: [&str; 3] = ["--workspace", "--exclude", "xtask"];
+/// The same random tests in every run of the checks; a plain `forge test` tries others.
+const FUZZ_SEED: &str = "0x1";
 /// Lets the cluster tests stop the node at the steps of posting a batch.
 const FAILPOINTS: [&str; 2] = ["--features", "ande-node/failpoints"];
 
@@ -56,7 +58,7 @@ pub(crate) fn run(profile: Profile) -> Result<()> {
 
 fn contracts(profile: Profile) -> Result<()> {
     let forge = |args: &[&str]| {
-        let mut command = node_tool("forge");
+        let mut command = steps::forge();
         command.args(args);
         if profile == Profile::Ci {
             command.env("FOUNDRY_PROFILE", "ci");
@@ -65,7 +67,7 @@ fn contracts(profile: Profile) -> Result<()> {
     };
     step("format (contracts)", &mut forge(&["fmt", "--check"]))?;
     step("build the contracts", &mut forge(&["build", "--sizes"]))?;
-    step("test the contracts", &mut forge(&["test"]))
+    step("test the contracts", &mut forge(&["test", "--fuzz-seed", FUZZ_SEED]))
 }
 
 /// The second execution client that blocks are compared with: a project of its own, with its own

@@ -33,9 +33,20 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// A program of `node_modules/.bin`, run in the repository root.
-pub(crate) fn node_tool(name: &str) -> Command {
-    let mut command = Command::new(root().join("node_modules/.bin").join(name));
+/// The `forge` that npm installed, run in the repository root. Not the script in `node_modules/.bin`:
+/// that one succeeds whatever `forge` says.
+pub(crate) fn forge() -> Command {
+    let arch = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    let os = match std::env::consts::OS {
+        "macos" => "darwin",
+        other => other,
+    };
+    let package = format!("node_modules/@foundry-rs/forge-{os}-{arch}");
+    let mut command = Command::new(root().join(package).join("bin/forge"));
     command.current_dir(root());
     command
 }
