@@ -107,6 +107,36 @@ pub enum ContentError {
     OtherCertificate(Height),
 }
 
+/// Data that does not go into blobs, or blobs that hold no data.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BlobError {
+    /// No data, or more than the blobs of one transaction hold.
+    #[error("{bytes} bytes of data are not 1 to {limit} for blobs")]
+    Size {
+        /// Bytes of data.
+        bytes: usize,
+        /// Bytes that fit.
+        limit: usize,
+    },
+    /// Another number of blobs than the data needs.
+    #[error("{got} blobs where the data needs {expected}")]
+    Count {
+        /// Blobs given.
+        got: usize,
+        /// Blobs needed.
+        expected: usize,
+    },
+    /// Bits in a place that never carries data.
+    #[error("blob {blob} has an element that carries no data")]
+    Element {
+        /// Number of the blob, from 0.
+        blob: usize,
+    },
+    /// Something after the data.
+    #[error("the blobs are not empty after the data")]
+    Padding,
+}
+
 /// Why a batch cannot be built or is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BatchError {

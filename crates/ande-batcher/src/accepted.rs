@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use alloy::{
     consensus::Transaction as _,
     eips::BlockId,
-    primitives::{Address, B256},
+    primitives::{Address, B256, Bytes},
     rpc::types::Filter,
     sol_types::{SolCall as _, SolEvent as _},
 };
@@ -13,10 +13,13 @@ use ande_contracts::{
     AndeSequencerCoordinator as Coordinator, batch_header_from_sol, da_pointer_from_sol,
     quorum_certificate_from_sol,
 };
-use ande_l1::{L1Client, L1Error};
+use ande_l1::{BlobSource, L1Client, L1Error};
+use ande_primitives::DaPointer;
 use ande_store::{BatchRow, BatchState};
 
-use crate::{BatcherError, ledger::now_ms};
+use tracing::warn;
+
+use crate::{BatcherError, data::read_blobs, ledger::now_ms};
 
 /// Most blocks asked for in one query; halved when an endpoint refuses.
 const MAX_RANGE: u64 = 5_000;
@@ -34,6 +37,7 @@ pub(crate) struct Acceptance {
 pub(crate) struct Accepted {
     pub(crate) client: L1Client,
     pub(crate) coordinator: Address,
+    pub(crate) blobs: BlobSource,
 }
 
 impl Accepted {
@@ -96,27 +100,94 @@ impl Accepted {
             .transaction(acceptance.transaction)
             .await?
             .ok_or_else(|| unreadable("its transaction is not known".to_owned()))?;
-        let call = Coordinator::submitBatchWithCalldataCall::abi_decode(transaction.input())
-            .map_err(|error| unreadable(error.to_string()))?;
+        let posted = Posted::decode(transaction.input())
+            .map_err(|error| unreadable(error.to_string()))?
+            .ok_or_else(|| unreadable("its transaction is no posting of a batch".to_owned()))?;
         let header =
-            batch_header_from_sol(&call.header).map_err(|error| unreadable(error.to_string()))?;
+            batch_header_from_sol(&posted.header).map_err(|error| unreadable(error.to_string()))?;
         if header.content_hash() != acceptance.content || header.batch_index != index {
             return Err(unreadable("its transaction carries another batch".to_owned()));
         }
+        let da = da_pointer_from_sol(&posted.da).map_err(|error| unreadable(error.to_string()))?;
+        let data = match posted.data {
+            PostedData::Calldata(data) => data,
+            PostedData::Blobs(hashes) => {
+                let carried = transaction.blob_versioned_hashes().unwrap_or_default();
+                if carried != hashes || da != DaPointer::blobs(&hashes, da.size) {
+                    return Err(unreadable("its transaction carries other blobs".to_owned()));
+                }
+                self.read_blobs(index, acceptance, &hashes, &da).await?
+            }
+        };
         let now = now_ms();
         Ok(BatchRow {
             header,
-            da: da_pointer_from_sol(&call.da).map_err(|error| unreadable(error.to_string()))?,
-            attempt: call.qc.attempt,
+            da,
+            attempt: posted.qc.attempt,
             state: BatchState::Included,
-            skips: call.skips,
-            data: call.data,
-            qc: Some(quorum_certificate_from_sol(&call.qc)),
+            skips: posted.skips,
+            data,
+            qc: Some(quorum_certificate_from_sol(&posted.qc)),
             l1_tx: Some(acceptance.transaction),
             l1_block: Some(acceptance.block),
             created_at_ms: now,
             updated_at_ms: now,
             error: None,
+        })
+    }
+
+    /// Data in blobs; empty when nobody offers them any more. The header and its certificate are
+    /// in the transaction, and the blocks come from other nodes.
+    async fn read_blobs(
+        &self,
+        index: u64,
+        acceptance: &Acceptance,
+        hashes: &[B256],
+        da: &DaPointer,
+    ) -> Result<Bytes, BatcherError> {
+        let read = self.blobs.read(acceptance.transaction, acceptance.block, hashes).await;
+        match read {
+            Ok(blobs) => read_blobs(&blobs, da)
+                .map(Bytes::from)
+                .map_err(|error| BatcherError::Unreadable { index, reason: error.to_string() }),
+            Err(error) => {
+                warn!(batch = index, %error, "adopting a batch without its data");
+                Ok(Bytes::new())
+            }
+        }
+    }
+}
+
+/// A batch in the calldata of its posting.
+struct Posted {
+    header: Coordinator::BatchHeader,
+    da: Coordinator::DaPointer,
+    qc: Coordinator::QuorumCert,
+    skips: Bytes,
+    data: PostedData,
+}
+
+enum PostedData {
+    Calldata(Bytes),
+    /// Versioned hashes that the contract compared.
+    Blobs(Vec<B256>),
+}
+
+impl Posted {
+    fn decode(input: &[u8]) -> alloy::sol_types::Result<Option<Self>> {
+        use Coordinator::{submitBatchWithBlobsCall, submitBatchWithCalldataCall};
+        Ok(match input.get(..4) {
+            Some(selector) if selector == submitBatchWithCalldataCall::SELECTOR => {
+                let call = submitBatchWithCalldataCall::abi_decode(input)?;
+                let submitBatchWithCalldataCall { header, da, qc, skips, data } = call;
+                Some(Self { header, da, qc, skips, data: PostedData::Calldata(data) })
+            }
+            Some(selector) if selector == submitBatchWithBlobsCall::SELECTOR => {
+                let call = submitBatchWithBlobsCall::abi_decode(input)?;
+                let submitBatchWithBlobsCall { header, da, versionedHashes, qc, skips } = call;
+                Some(Self { header, da, qc, skips, data: PostedData::Blobs(versionedHashes) })
+            }
+            _ => None,
         })
     }
 }

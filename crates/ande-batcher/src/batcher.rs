@@ -7,10 +7,10 @@ use std::{
 
 use alloy_primitives::Address;
 use ande_consensus::ConsensusSigner;
-use ande_l1::{L1View, TxManager};
+use ande_l1::{BlobSource, L1View, TxManager};
 use ande_peer::PeerClient;
 use ande_telemetry::{BatchStateLabels, Metrics};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -37,6 +37,8 @@ pub struct BatcherParts {
     pub peers: PeerClient,
     /// Sends settlement transactions with the poster's key.
     pub transactions: TxManager,
+    /// Reads the blobs of accepted batches.
+    pub blobs: BlobSource,
     /// The consensus contract.
     pub consensus: Address,
     /// The coordinator.
@@ -81,6 +83,7 @@ impl Batcher {
             posting = self.config.enabled,
             interval_ms = self.config.interval.as_millis(),
             max_data_bytes = self.config.max_data_bytes,
+            max_blobs = self.config.max_blobs,
             "batcher started"
         );
         let Self { config, parts } = self;
@@ -92,8 +95,8 @@ impl Batcher {
 
 /// Cuts batches and keeps rows and settled heads up to date.
 async fn follow(parts: BatcherParts, shutdown: CancellationToken) -> Result<(), BatcherError> {
-    let BatcherParts { ledger, transactions, coordinator, mut view, metrics, .. } = parts;
-    let accepted = Accepted { client: transactions.client().clone(), coordinator };
+    let BatcherParts { ledger, transactions, coordinator, blobs, mut view, metrics, .. } = parts;
+    let accepted = Accepted { client: transactions.client().clone(), coordinator, blobs };
     let mut follower = Follower::start(ledger.clone(), accepted).await?;
     let mut heads = ledger.store().heads();
     let mut housekeeping: Option<Instant> = None;
@@ -169,6 +172,7 @@ async fn post(
         metrics: parts.metrics,
         waiting: Waiting::default(),
         freezing: Waiting::default(),
+        bundles: Mutex::default(),
         failures: 0,
         paused_until: None,
     };

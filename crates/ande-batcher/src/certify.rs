@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, Bytes};
 use ande_consensus::ConsensusSigner;
 use ande_l1::L1View;
 use ande_peer::{CheckpointRequest, PeerClient, PeerError, PeerRefusal, PeerTarget};
@@ -35,8 +35,13 @@ pub(crate) struct Collector<'a> {
 }
 
 impl Collector<'_> {
-    pub(crate) async fn collect(&self, row: &BatchRow) -> Result<Certified, BatcherError> {
-        let request = request_of(row);
+    /// `proofs` are those of the blobs that the data is in; empty for calldata.
+    pub(crate) async fn collect(
+        &self,
+        row: &BatchRow,
+        proofs: Bytes,
+    ) -> Result<Certified, BatcherError> {
+        let request = request_of(row, proofs);
         let digest = self.signer.domain().checkpoint_digest(&request.checkpoint);
         let mut signatures: BTreeMap<Address, Signature> = BTreeMap::new();
         match self.service.sign(request.clone()).await {
@@ -150,13 +155,14 @@ enum NoSignature {
 }
 
 /// What validators are asked to sign for a stored batch.
-pub(crate) fn request_of(row: &BatchRow) -> CheckpointRequest {
+pub(crate) fn request_of(row: &BatchRow, proofs: Bytes) -> CheckpointRequest {
     CheckpointRequest {
         checkpoint: checkpoint_of(row),
         header: row.header,
         da: row.da,
         skips: row.skips.clone(),
         data: row.data.clone(),
+        proofs,
     }
 }
 

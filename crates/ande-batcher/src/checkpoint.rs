@@ -6,12 +6,12 @@ use ande_batch::Claim;
 use ande_consensus::{ConsensusSigner, SignError};
 use ande_l1::L1View;
 use ande_peer::{CheckpointRequest, PeerRefusal};
-use ande_primitives::{EpochSet, NodeId, Signature};
+use ande_primitives::{DaKind, EpochSet, NodeId, Signature};
 use ande_store::BatchRow;
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
-use crate::{BatcherError, Ledger};
+use crate::{BatcherError, Ledger, data::check_blobs};
 
 /// Attempts that are signed for one batch, over all posters. The guard remembers as many.
 const MAX_ATTEMPTS: u32 = 64;
@@ -210,17 +210,26 @@ impl CheckpointService {
             .ok_or_else(|| PeerRefusal::Unavailable("the batch before is not here".to_owned()))?;
         let (set, domain) = (Arc::clone(set), self.signer.domain().clone());
         let verified = tokio::task::spawn_blocking(move || {
+            match request.da.kind {
+                DaKind::Calldata => {}
+                DaKind::Blobs => check_blobs(&request.da, &request.data, &request.proofs)
+                    .map_err(|error| error.to_string())?,
+                DaKind::Celestia => {
+                    return Err("this chain does not put data on Celestia".to_owned());
+                }
+            }
             let claim = Claim {
                 header: &request.header,
                 da: &request.da,
                 skips: &request.skips,
                 data: &request.data,
             };
-            ande_batch::verify(&claim, &previous, &set, &domain).map(|_| ())
+            let verified = ande_batch::verify(&claim, &previous, &set, &domain);
+            verified.map(|_| ()).map_err(|error| error.to_string())
         });
         match verified.await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(PeerRefusal::Invalid(error.to_string())),
+            Ok(Err(reason)) => Err(PeerRefusal::Invalid(reason)),
             Err(_) => Err(PeerRefusal::Unavailable("the check was interrupted".to_owned())),
         }
     }

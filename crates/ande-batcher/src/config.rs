@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use ande_batch::BatchLimits;
+use ande_batch::{BatchLimits, MAX_BLOB_DATA_BYTES, MAX_BLOBS};
+use ande_l1::BlobForm;
 
 /// How batches are cut and posted.
 ///
@@ -18,6 +19,12 @@ pub struct BatcherConfig {
     pub interval: Duration,
     /// Most bytes of data in one batch.
     pub max_data_bytes: usize,
+    /// Data up to this size is posted as calldata, more as blobs.
+    pub max_calldata_bytes: usize,
+    /// Most blobs of one batch; 0 posts everything as calldata.
+    pub max_blobs: usize,
+    /// How the settlement chain wants blobs proved.
+    pub blob_form: BlobForm,
     /// Time after which the next validator in schedule order posts a batch that the one before did
     /// not; at least three settlement blocks, as seen of late.
     pub takeover: Duration,
@@ -28,7 +35,10 @@ impl Default for BatcherConfig {
         Self {
             enabled: true,
             interval: Duration::from_secs(10),
-            max_data_bytes: BatchLimits::default().max_data_bytes,
+            max_data_bytes: MAX_BLOB_DATA_BYTES,
+            max_calldata_bytes: 2_000,
+            max_blobs: MAX_BLOBS,
+            blob_form: BlobForm::default(),
             takeover: Duration::from_secs(5),
         }
     }

@@ -71,6 +71,14 @@ pub enum BatcherError {
         /// Why.
         reason: String,
     },
+    /// The data has no blobs.
+    #[error("the blobs of batch {index} cannot be made: {reason}")]
+    Blobs {
+        /// Number of the batch.
+        index: u64,
+        /// Why.
+        reason: String,
+    },
     /// An accepted batch cannot be read back.
     #[error("accepted batch {index} cannot be read from the settlement chain: {reason}")]
     Unreadable {

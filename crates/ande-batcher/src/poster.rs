@@ -12,17 +12,18 @@ use ande_contracts::{
     batch_header_to_sol, da_pointer_to_sol, quorum_certificate_to_sol,
 };
 use ande_failpoint::reach;
-use ande_l1::{L1Error, L1View, TxError, TxManager, TxRequest, TxStatus};
+use ande_l1::{BlobBundle, L1Error, L1View, TxError, TxManager, TxRequest, TxStatus};
 use ande_peer::PeerClient;
-use ande_primitives::{Epoch, EpochSet, QuorumCertificate};
+use ande_primitives::{DaKind, DaPointer, Epoch, EpochSet, QuorumCertificate};
 use ande_store::{BatchRow, BatchState};
 use ande_telemetry::Metrics;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tracing::{debug, info, warn};
 
 use crate::{
     BatcherConfig, BatcherError, CheckpointService, Ledger,
     certify::{Certified, Collector},
+    data::{Bundles, DataRules, pointer, proofs},
     turn::{Waiting, posting_rank},
 };
 
@@ -49,6 +50,7 @@ pub(crate) struct Poster {
     pub(crate) metrics: Metrics,
     pub(crate) waiting: Waiting,
     pub(crate) freezing: Waiting,
+    pub(crate) bundles: Mutex<Bundles>,
     pub(crate) failures: u32,
     pub(crate) paused_until: Option<Instant>,
 }
@@ -105,13 +107,14 @@ impl Poster {
         if rank > 0 {
             info!(batch = index, rank, "taking over a batch that was not posted");
         }
-        let row = self.certified(row, &set, &view).await?;
+        let Some((row, bundle)) = self.placed(row).await? else { return Ok(false) };
+        let row = self.certified(row, &set, &view, bundle.as_deref()).await?;
         let Some(row) = row else { return Ok(true) };
         self.metrics.contract_submits.inc();
         if self.failures > 0 {
             self.metrics.contract_submit_retries.inc();
         }
-        let posted = self.hand_over(&row).await.inspect_err(|_| {
+        let posted = self.hand_over(&row, bundle).await.inspect_err(|_| {
             self.metrics.contract_submit_failed.inc();
         })?;
         if posted {
@@ -123,9 +126,13 @@ impl Poster {
         Ok(posted)
     }
 
-    async fn hand_over(&self, row: &BatchRow) -> Result<bool, BatcherError> {
+    async fn hand_over(
+        &self,
+        row: &BatchRow,
+        bundle: Option<Arc<BlobBundle>>,
+    ) -> Result<bool, BatcherError> {
         self.check(row).await?;
-        self.submit(row).await
+        self.submit(row, bundle).await
     }
 
     /// A transaction on its way is no reason to take over: it may need a few settlement blocks.
@@ -138,6 +145,41 @@ impl Poster {
         self.ledger.store().set(epoch).await?.ok_or(BatcherError::MissingSet(epoch))
     }
 
+    /// The row with its place decided, and the blobs if that is its place. None when the data is not
+    /// here: it was adopted without, and others have it.
+    async fn placed(
+        &self,
+        row: BatchRow,
+    ) -> Result<Option<(BatchRow, Option<Arc<BlobBundle>>)>, BatcherError> {
+        let index = row.header.batch_index;
+        if row.data.is_empty() {
+            debug!(batch = index, "batch cannot be posted here without its data");
+            return Ok(None);
+        }
+        let rules = DataRules::from(&self.config);
+        // What is certified stays where it is.
+        let kind = match row.qc {
+            Some(_) => row.da.kind,
+            None => rules.place(row.data.len()),
+        };
+        let (da, bundle) = match kind {
+            DaKind::Blobs => {
+                let bundle = self.bundles.lock().await.of(index, &row.data, rules.form).await?;
+                (pointer(&bundle, row.data.len()), Some(bundle))
+            }
+            DaKind::Calldata | DaKind::Celestia => (DaPointer::calldata(&row.data), None),
+        };
+        if da == row.da {
+            return Ok(Some((row, bundle)));
+        }
+        let change = |row: &mut BatchRow| {
+            row.da = da;
+            row.qc = None;
+        };
+        let row = self.ledger.update(index, row.header.content_hash(), change).await?;
+        Ok(row.map(|row| (row, bundle)))
+    }
+
     /// The row with a certificate, collected now if it has none. None when the attempt is used up
     /// and the next one must be tried.
     async fn certified(
@@ -145,6 +187,7 @@ impl Poster {
         row: BatchRow,
         set: &EpochSet,
         view: &L1View,
+        bundle: Option<&BlobBundle>,
     ) -> Result<Option<BatchRow>, BatcherError> {
         if row.qc.is_some() {
             return Ok(Some(row));
@@ -158,7 +201,7 @@ impl Poster {
             set,
         };
         let content = row.header.content_hash();
-        match collector.collect(&row).await? {
+        match collector.collect(&row, bundle.map(proofs).unwrap_or_default()).await? {
             Certified::Quorum(certificate) => {
                 reach("batcher-after-sign").await;
                 info!(batch = index, attempt = row.attempt, "batch certified");
@@ -177,6 +220,38 @@ impl Poster {
                 Ok(None)
             }
         }
+    }
+
+    /// Gets blobs and certificate of the next batch ready while the one before is on its way.
+    /// Returns only with a fatal error; what else fails is tried again when its turn comes.
+    async fn prepare(&self, index: u64) -> BatcherError {
+        match self.certified_ahead(index).await {
+            Err(error) if error.is_fatal() => return error,
+            Err(error) => debug!(batch = index, %error, "batch cannot be prepared yet"),
+            Ok(()) => {}
+        }
+        std::future::pending().await
+    }
+
+    async fn certified_ahead(&self, index: u64) -> Result<(), BatcherError> {
+        let mut heads = self.ledger.store().heads();
+        let row = loop {
+            heads.mark_unchanged();
+            if let Some(row) = self.ledger.store().batch(index).await? {
+                break row;
+            }
+            // Cut a moment after the block that completes it.
+            if matches!(tokio::time::timeout(MIN_PAUSE, heads.changed()).await, Ok(Err(_))) {
+                return Ok(());
+            }
+        };
+        let set = self.set(row.header.epoch).await?;
+        if posting_rank(&set, &row.header, self.signer.address()) != Some(0) {
+            return Ok(());
+        }
+        let Some((row, bundle)) = self.placed(row).await? else { return Ok(()) };
+        let view = self.view.borrow().clone();
+        self.certified(row, &set, &view, bundle.as_deref()).await.map(|_| ())
     }
 
     /// Asks the contract whether it would accept the batch, before anything is paid.
@@ -243,10 +318,14 @@ impl Poster {
     }
 
     /// Sends the batch and waits for its block, or until somebody else's posting is accepted.
-    async fn submit(&self, row: &BatchRow) -> Result<bool, BatcherError> {
+    async fn submit(
+        &self,
+        row: &BatchRow,
+        bundle: Option<Arc<BlobBundle>>,
+    ) -> Result<bool, BatcherError> {
         let index = row.header.batch_index;
         let content = row.header.content_hash();
-        let Some(request) = self.request(row) else { return Ok(false) };
+        let Some(request) = self.request(row, bundle) else { return Ok(false) };
         self.ledger
             .update(index, content, |row| {
                 if matches!(row.state, BatchState::Created | BatchState::Failed) {
@@ -280,6 +359,7 @@ impl Poster {
                 info!(batch = index, "batch is accepted, own transaction is not waited for");
                 return Ok(true);
             }
+            fatal = self.prepare(index + 1) => return Err(fatal),
         };
         reach("batcher-after-post").await;
         match outcome.status {
@@ -313,16 +393,29 @@ impl Poster {
         let _ = tokio::time::timeout(MAX_PAUSE, seen).await;
     }
 
-    fn request(&self, row: &BatchRow) -> Option<TxRequest> {
+    fn request(&self, row: &BatchRow, bundle: Option<Arc<BlobBundle>>) -> Option<TxRequest> {
         let certificate: &QuorumCertificate = row.qc.as_ref()?;
-        let call = Coordinator::submitBatchWithCalldataCall {
-            header: batch_header_to_sol(&row.header),
-            da: da_pointer_to_sol(&row.da),
-            qc: quorum_certificate_to_sol(certificate),
-            skips: row.skips.clone(),
-            data: row.data.clone(),
+        let (header, da) = (batch_header_to_sol(&row.header), da_pointer_to_sol(&row.da));
+        let (qc, skips) = (quorum_certificate_to_sol(certificate), row.skips.clone());
+        let input = match &bundle {
+            Some(bundle) => Coordinator::submitBatchWithBlobsCall {
+                header,
+                da,
+                versionedHashes: bundle.versioned_hashes(),
+                qc,
+                skips,
+            }
+            .abi_encode(),
+            None => Coordinator::submitBatchWithCalldataCall {
+                header,
+                da,
+                qc,
+                skips,
+                data: row.data.clone(),
+            }
+            .abi_encode(),
         };
-        Some(TxRequest { to: self.coordinator, input: call.abi_encode().into(), gas_limit: None })
+        Some(TxRequest { blobs: bundle, ..TxRequest::call(self.coordinator, input.into()) })
     }
 
     /// Freezes the set of the epoch after the next, where the contract leaves that to its users.
@@ -352,8 +445,7 @@ impl Poster {
             return Ok(false);
         }
         let call = AndeConsensus::freezeEpochCall { epoch: next };
-        let request =
-            TxRequest { to: self.consensus, input: call.abi_encode().into(), gas_limit: None };
+        let request = TxRequest::call(self.consensus, call.abi_encode().into());
         match self.transactions.send(&format!("freeze:{next}"), &request).await {
             Ok(outcome) => {
                 info!(epoch = next, transaction = %outcome.hash, "validator set of the epoch frozen");

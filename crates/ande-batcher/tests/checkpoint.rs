@@ -26,6 +26,7 @@ fn request(row: &BatchRow, attempt: u32) -> CheckpointRequest {
         da: row.da,
         skips: row.skips.clone(),
         data: row.data.clone(),
+        proofs: Bytes::new(),
     }
 }
 

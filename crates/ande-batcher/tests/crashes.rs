@@ -2,6 +2,7 @@
 
 mod common;
 
+use ande_batcher::BatcherConfig;
 use ande_failpoint::{SETTLEMENT, arm, is_armed};
 use ande_l1::test_support::eventually;
 use ande_store::BatchState;
@@ -10,8 +11,17 @@ use common::{Cluster, config, log};
 
 #[tokio::test]
 async fn a_crash_at_any_step_neither_loses_nor_repeats_a_batch() {
+    crash_everywhere(config()).await;
+}
+
+#[tokio::test]
+async fn nor_one_whose_data_is_in_blobs() {
+    crash_everywhere(BatcherConfig { max_calldata_bytes: 100, ..config() }).await;
+}
+
+async fn crash_everywhere(config: BatcherConfig) {
     log();
-    let mut cluster = Cluster::start(4, config()).await;
+    let mut cluster = Cluster::start(4, config).await;
     let mut expected = 0u64;
     for point in SETTLEMENT {
         arm(point, "hang");

@@ -141,7 +141,9 @@ async fn run(options: &Options) -> Result<()> {
         };
         let count = usize::try_from(u64::from(options.rate) * options.sustained)?;
         let outcome = measure(&target, &plan, options, false, count).await;
+        let settled = target.settled().await;
         target.stop().await?;
+        report.settled_after_ms = Some(settled?.as_millis());
         report.rows.push(Row::new(&name, "transfer", 1, Some(options.rate), &outcome?)?);
     }
     report.block_time = block_time;

@@ -86,6 +86,8 @@ pub(crate) struct Report {
     pub(crate) recover_all: f64,
     /// Time between blocks of our nodes.
     pub(crate) block_time: Duration,
+    /// From the last block of the steady load until the settlement chain accepted all of it.
+    pub(crate) settled_after_ms: Option<u128>,
     /// Measurements in their order.
     pub(crate) rows: Vec<Row>,
 }
@@ -145,6 +147,9 @@ impl fmt::Display for Report {
                 row.per_second / self.recover_all,
                 yardstick
             )?;
+        }
+        if let Some(ms) = self.settled_after_ms {
+            writeln!(f, "\nall blocks of the steady load were posted {ms} ms after the last one")?;
         }
         Ok(())
     }

@@ -1,18 +1,24 @@
 //! What is measured: one node, a cluster, and anvil as the yardstick of the same run.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use ande_devnet::{
     Cluster, ClusterConfig, Executor, Launch, NodeSettings, OnOrphan, Ports, Process, Rpc,
     account_key, foundry_binary, wait_until,
 };
 use eyre::{ContextCompat as _, Result, eyre};
+use serde_json::{Value, json};
 
 use crate::signed::Sender;
 
 /// Chain id of everything that is measured.
 pub(crate) const CHAIN_ID: u64 = 6174;
 const START_LIMIT: Duration = Duration::from_secs(30);
+const SETTLE_LIMIT: Duration = Duration::from_secs(300);
 /// Nothing is refused for want of room: the chain is measured, not the limits.
 const NODE_LIMITS: [(&str, &str); 3] = [
     ("ANDE_POOL__MAX_TRANSACTIONS", "400000"),
@@ -58,7 +64,7 @@ impl Target {
                 heartbeat: Duration::from_secs(10),
                 batch_interval: Duration::from_secs(2),
                 takeover: Duration::from_secs(10),
-                l1_poll_interval: Duration::from_secs(1),
+                l1_poll_interval: Duration::from_millis(250),
                 drain: Duration::ZERO,
                 propose_timeout: Some(Duration::from_secs(3)),
                 log: "warn".to_owned(),
@@ -152,6 +158,24 @@ impl Target {
             senders.push(Sender { key, nonce });
         }
         Ok(senders)
+    }
+
+    /// Waits until the settlement chain accepted every block there is now; how long that took.
+    ///
+    /// # Errors
+    /// When it did not in five minutes.
+    pub(crate) async fn settled(&self) -> Result<Duration> {
+        let start = Instant::now();
+        let first = *self.endpoints()?.first().wrap_err("no endpoint")?;
+        let rpc = Rpc::new(format!("http://{first}"), Duration::from_secs(5))?;
+        let head = rpc.height().await?;
+        wait_until("all blocks are posted", SETTLE_LIMIT, async || {
+            let safe: Value = rpc.call("eth_getBlockByNumber", json!(["safe", false])).await?;
+            let number = safe["number"].as_str().unwrap_or("0x0").trim_start_matches("0x");
+            Ok((u64::from_str_radix(number, 16)? >= head).then_some(()))
+        })
+        .await?;
+        Ok(start.elapsed())
     }
 
     /// Stops everything.

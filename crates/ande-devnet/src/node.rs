@@ -211,6 +211,9 @@ listen = "127.0.0.1:{ops}"
 [batcher]
 interval_ms = {batch}
 takeover_ms = {takeover}
+# What fits stays in calldata, readable with the chain; anvil takes the cheaper proofs.
+max_calldata_bytes = 100000
+blob_form = "eip4844"
 
 {consensus_section}[log]
 filter = "{log}"

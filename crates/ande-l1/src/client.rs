@@ -12,7 +12,7 @@ use alloy::{
     consensus::BlockHeader as _,
     eips::{BlockId, BlockNumberOrTag},
     network::primitives::BlockResponse as _,
-    primitives::{Address, B256, Bytes, U64, U256},
+    primitives::{Address, B256, Bytes, U64, U128, U256},
     rpc::{
         client::RpcClient,
         types::{
@@ -302,7 +302,19 @@ impl L1Client {
             input: TransactionInput::new(input),
             ..Default::default()
         };
-        let _: Bytes = self.request("eth_call", (request, block)).await?;
+        self.simulate(&request, block).await
+    }
+
+    /// Runs a call that returns nothing.
+    ///
+    /// # Errors
+    /// [`L1Error::Reverted`] with the reason, or no answer at all.
+    pub async fn simulate(
+        &self,
+        request: &TransactionRequest,
+        block: BlockId,
+    ) -> Result<(), L1Error> {
+        let _: Bytes = self.request("eth_call", (request.clone(), block)).await?;
         Ok(())
     }
 
@@ -391,6 +403,15 @@ impl L1Client {
     pub async fn fee_history(&self, blocks: u64, percentile: f64) -> Result<FeeHistory, L1Error> {
         self.request("eth_feeHistory", (U64::from(blocks), BlockNumberOrTag::Latest, [percentile]))
             .await
+    }
+
+    /// What a unit of blob gas costs now, in wei.
+    ///
+    /// # Errors
+    /// See [`request`](Self::request).
+    pub async fn blob_base_fee(&self) -> Result<u128, L1Error> {
+        let fee: U128 = self.request("eth_blobBaseFee", ()).await?;
+        Ok(fee.to::<u128>())
     }
 
     /// Hands a signed transaction to the chain.

@@ -60,6 +60,9 @@ pub enum L1Error {
     /// The contract's values cannot be used by this software.
     #[error(transparent)]
     Convert(#[from] ConvertError),
+    /// Blobs cannot be had.
+    #[error("blobs cannot be read: {0}")]
+    Blobs(String),
     /// The endpoint does not know the asked block.
     #[error("the settlement chain does not know block {0}")]
     UnknownBlock(String),
@@ -81,7 +84,10 @@ impl L1Error {
     /// Whether waiting may help.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Rpc { .. } | Self::UnknownBlock(_))
+        matches!(
+            self,
+            Self::Unreachable { .. } | Self::Rpc { .. } | Self::UnknownBlock(_) | Self::Blobs(_)
+        )
     }
 }
 

@@ -6,7 +6,9 @@
 //!   times with which the chain would stop at every epoch.
 //! * [`L1Reader`] follows the chain, stores frozen sets by epoch and publishes an [`L1View`].
 //! * [`TxManager`] sends the transactions of one key.
+//! * [`BlobBundle`] computes what EIP-4844 blobs are sent with, [`BlobSource`] reads them back.
 
+mod blobs;
 mod client;
 mod config;
 mod deployment;
@@ -19,6 +21,9 @@ mod timing;
 mod tx;
 mod view;
 
+pub use blobs::{
+    Blob, BlobBundle, BlobForm, BlobSource, CommitmentAndProof, KzgError, versioned_hash,
+};
 pub use client::{Answer, L1Block, L1Client, Params};
 pub use config::{Finality, L1Config};
 pub use deployment::{check_deployment, read_config};

@@ -29,12 +29,13 @@ pub const L2_CHAIN_ID: u64 = 6_174;
 pub const GENESIS: B256 = B256::repeat_byte(0x47);
 /// First account of anvil's public mnemonic: deploys, owns and pays.
 const BANK: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
-const LIMIT: Duration = Duration::from_secs(30);
+/// Generous: anvil loads the setup of blobs with the first one, seconds of a core.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// Waits until `condition` holds.
 ///
 /// # Panics
-/// After 30 s.
+/// After 120 s.
 pub async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + LIMIT;
     loop {

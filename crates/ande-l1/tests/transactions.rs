@@ -5,15 +5,18 @@
 
 mod common;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use alloy::{
+    consensus::{Transaction as _, TxEnvelope},
+    eips::Decodable2718 as _,
     primitives::{Address, Bytes, U256},
     sol_types::SolCall as _,
 };
 use ande_contracts::{AndeToken, ContractError};
 use ande_l1::{
-    FeePolicy, TxConfig, TxError, TxManager, TxRequest, TxStatus,
+    Blob, BlobBundle, BlobForm, BlobSource, FeePolicy, TxConfig, TxError, TxManager, TxRequest,
+    TxStatus,
     test_support::{Plan, TestL1, TestValidator, eventually},
 };
 use ande_store::{L1TxState, Store};
@@ -45,7 +48,7 @@ impl Setup {
     /// A call that always succeeds and leaves a trace.
     fn approve(&self, amount: u64) -> TxRequest {
         let call = AndeToken::approveCall { spender: self.l1.consensus, value: U256::from(amount) };
-        TxRequest { to: self.l1.token, input: call.abi_encode().into(), gas_limit: None }
+        TxRequest::call(self.l1.token, call.abi_encode().into())
     }
 
     async fn allowance(&self) -> u64 {
@@ -69,7 +72,7 @@ fn quick() -> TxConfig {
         poll_interval: Duration::from_millis(30),
         rebroadcast_after: Duration::from_millis(400),
         resubmit_after: Duration::from_secs(60),
-        send_timeout: Duration::from_secs(20),
+        send_timeout: Duration::from_secs(120),
         fees: FeePolicy::default(),
     }
 }
@@ -321,8 +324,7 @@ async fn refusals_are_typed_and_cost_nothing() {
     let setup = Setup::new().await;
     let manager = setup.manager(quick());
     let call = AndeToken::transferCall { to: setup.l1.consensus, value: U256::from(1) };
-    let request =
-        TxRequest { to: setup.l1.token, input: call.abi_encode().into(), gas_limit: None };
+    let request = TxRequest::call(setup.l1.token, call.abi_encode().into());
     match manager.send("refused", &request).await {
         Err(TxError::WouldRevert(reverted)) => {
             assert!(matches!(
@@ -345,13 +347,15 @@ async fn refusals_are_typed_and_cost_nothing() {
         to: setup.l1.token,
         input: Bytes::from_static(&[0; 4]),
         gas_limit: Some(100_000),
+        blobs: None,
     };
     match manager.send("poor", &request).await {
         Err(TxError::InsufficientFunds { address, .. }) => assert_eq!(address, poor.key.address()),
         other => panic!("{other:?}"),
     }
     assert_eq!(setup.store.l1_txs_for("poor").await.unwrap()[0].state, L1TxState::Dropped);
-    let config = TxConfig { fees: FeePolicy { min_tip: 1, max_fee: 10 }, ..quick() };
+    let config =
+        TxConfig { fees: FeePolicy { min_tip: 1, max_fee: 10, ..FeePolicy::default() }, ..quick() };
     let stingy = setup.manager(config).send("stingy", &setup.approve(1)).await;
     assert!(matches!(stingy, Err(TxError::FeeLimit { limit: 10, .. })), "{stingy:?}");
 }
@@ -377,4 +381,112 @@ async fn an_outage_is_waited_out() {
     let outcome = task.await.unwrap().unwrap();
     assert_eq!((outcome.nonce, setup.used_nonces().await), (0, 1));
     assert_eq!(setup.allowance().await, 11);
+}
+
+/// Blobs of some recognisable content; their hashes are real, the contract call ignores them.
+fn bundle(fill: u8, count: usize, form: BlobForm) -> Arc<BlobBundle> {
+    let mut blob = Blob::ZERO;
+    for element in blob.0.as_chunks_mut::<32>().0 {
+        element[1..].fill(fill);
+    }
+    Arc::new(BlobBundle::compute(vec![blob; count], form).unwrap())
+}
+
+#[tokio::test]
+async fn blobs_travel_with_a_transaction_and_are_read_back() {
+    let setup = Setup::new().await;
+    let manager = setup.manager(quick());
+    let source = BlobSource::new(setup.l1.client(), Vec::new(), Duration::from_secs(5)).unwrap();
+    for (nonce, form) in [(0, BlobForm::Eip4844), (1, BlobForm::Eip7594)] {
+        let blobs = bundle(nonce as u8 + 1, 2, form);
+        let request = TxRequest { blobs: Some(blobs.clone()), ..setup.approve(nonce + 1) };
+        let purpose = format!("blobs {form:?}");
+        let outcome = manager.send(&purpose, &request).await.unwrap();
+        assert_eq!((outcome.nonce, &outcome.status), (nonce, &TxStatus::Succeeded));
+        assert_eq!(setup.allowance().await, nonce + 1);
+        // Resumed after a restart, found by its hashes.
+        assert_eq!(setup.manager(quick()).send(&purpose, &request).await.unwrap(), outcome);
+        let hashes = blobs.versioned_hashes();
+        let read = source.read(outcome.hash, outcome.block, &hashes).await.unwrap();
+        assert_eq!(BlobBundle::hash_of(&read[0]).unwrap(), hashes[0]);
+        assert_eq!(read.len(), 2);
+        let other = [hashes[0], alloy::primitives::B256::repeat_byte(1)];
+        let missing = source.read(outcome.hash, outcome.block, &other).await;
+        assert!(matches!(missing, Err(ande_l1::L1Error::Blobs(_))), "{missing:?}");
+    }
+    assert_eq!(setup.used_nonces().await, 2);
+}
+
+#[tokio::test]
+async fn a_stuck_transaction_with_blobs_is_replaced_with_twice_the_fees() {
+    let setup = Setup::new().await;
+    setup.l1.automine(false).await;
+    let config = TxConfig { resubmit_after: Duration::from_millis(500), ..quick() };
+    let manager = setup.manager(config);
+    let blobs = bundle(7, 1, BlobForm::Eip4844);
+    let request = TxRequest { blobs: Some(blobs), ..setup.approve(4) };
+    let send = manager.send("stuck", &request);
+    tokio::pin!(send);
+    let mine = async {
+        let rows = async || setup.store.l1_txs_for("stuck").await.unwrap();
+        eventually("replaced twice", async || (rows().await.len() >= 3).then_some(())).await;
+        setup.l1.mine(1).await;
+        std::future::pending::<()>().await;
+    };
+    let outcome = tokio::select! {
+        outcome = &mut send => outcome.unwrap(),
+        () = mine => unreachable!(),
+    };
+    assert_eq!((outcome.nonce, setup.used_nonces().await), (0, 1));
+    let mut fees: Vec<(u128, u128, u128)> = Vec::new();
+    for row in setup.store.l1_txs_for("stuck").await.unwrap().iter().rev() {
+        let envelope = TxEnvelope::decode_2718(&mut row.raw.as_ref()).unwrap();
+        fees.push((
+            envelope.max_priority_fee_per_gas().unwrap(),
+            envelope.max_fee_per_gas(),
+            envelope.max_fee_per_blob_gas().unwrap(),
+        ));
+    }
+    for pair in fees.windows(2) {
+        let [old, new] = pair else { unreachable!() };
+        assert!(new.0 >= 2 * old.0 && new.1 >= 2 * old.1 && new.2 >= 2 * old.2, "{fees:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_open_transaction_of_the_other_pool_goes_first() {
+    let setup = Setup::new().await;
+    setup.l1.automine(false).await;
+    let manager = setup.manager(quick());
+    let blobs = bundle(9, 1, BlobForm::Eip4844);
+    let old = TxRequest { blobs: Some(blobs), ..setup.approve(5) };
+    {
+        let send = manager.send("old", &old);
+        tokio::pin!(send);
+        let is_broadcast = async || {
+            let rows = setup.store.l1_txs_for("old").await.unwrap();
+            rows.first().filter(|row| row.state == L1TxState::Broadcast).map(|_| ())
+        };
+        tokio::select! {
+            _ = &mut send => panic!("nothing is mined"),
+            () = eventually("broadcast", is_broadcast) => {}
+        }
+    }
+    setup.l1.automine(true).await;
+    setup.l1.mine(1).await;
+    let outcome = manager.send("new", &setup.approve(6)).await.unwrap();
+    assert_eq!((outcome.nonce, setup.used_nonces().await), (1, 2), "both are in the chain");
+    assert_eq!(setup.allowance().await, 6);
+}
+
+#[tokio::test]
+async fn a_blob_fee_above_the_limit_is_not_paid() {
+    let setup = Setup::new().await;
+    let fees = FeePolicy { max_blob_fee: 10, ..FeePolicy::default() };
+    let manager = setup.manager(TxConfig { fees, ..quick() });
+    let blobs = bundle(3, 1, BlobForm::Eip4844);
+    let request = TxRequest { blobs: Some(blobs), ..setup.approve(1) };
+    let refused = manager.send("dear", &request).await;
+    assert!(matches!(refused, Err(TxError::BlobFeeLimit { limit: 10, .. })), "{refused:?}");
+    assert_eq!(setup.used_nonces().await, 0);
 }

@@ -7,7 +7,7 @@ use ande_batcher::{Batcher, BatcherConfig, BatcherParts, CheckpointService, Ledg
 use ande_consensus::{ConsensusSigner, OrderingEngine};
 use ande_consensus_bft::{BftConfig, BftEngine, EnginePeer};
 use ande_execution::{JwtSecret, MIN_ENGINE_BLOCK_TIME};
-use ande_l1::{L1Config, L1Reader, TxConfig, TxManager};
+use ande_l1::{BlobSource, L1Config, L1Reader, TxConfig, TxManager};
 use ande_peer::{Hello, PeerAuth, PeerClient, PeerTimeouts};
 use ande_pool::{Pool, PoolLimits};
 use ande_primitives::{Domain, Height, MAX_COMMITTEE, NodeKey, ValidatorKey};
@@ -173,11 +173,15 @@ async fn assemble(
         enabled: config.batcher_enabled,
         interval: config.batch_interval,
         max_data_bytes: config.batch_max_bytes,
+        max_calldata_bytes: config.max_calldata_bytes,
+        max_blobs: config.max_blobs,
+        blob_form: config.blob_form,
         takeover: config.takeover,
     };
     let sequencer = SequencerConfig {
         heartbeat: config.heartbeat,
         max_block_bytes: batches.max_block_transaction_bytes(MAX_COMMITTEE),
+        max_unposted_bytes: config.max_unposted_bytes,
         ordering: genesis.ordering(),
         // Some node of the cluster may have an external execution client.
         own_second: config.block_time >= MIN_ENGINE_BLOCK_TIME,
@@ -238,6 +242,7 @@ async fn assemble(
         keys.validator.address(),
     );
     let checkpoints = CheckpointService::new(ledger.clone(), signer.clone(), l1.clone());
+    let blobs = BlobSource::new(client.clone(), config.beacon_urls.clone(), config.l1_timeout)?;
     let transactions = TxManager::new(
         client,
         store.clone(),
@@ -252,6 +257,7 @@ async fn assemble(
             signer: signer.clone(),
             peers: PeerClient::clone(&peer_client),
             transactions,
+            blobs,
             consensus: config.consensus,
             coordinator: config.coordinator,
             view: l1.clone(),

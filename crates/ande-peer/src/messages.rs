@@ -3,8 +3,8 @@
 use alloy_primitives::{Address, Bytes};
 use alloy_rlp::{Decodable, Encodable, Header, RlpDecodable, RlpEncodable};
 use ande_primitives::{
-    BatchHeader, Canonical, Checkpoint, DaPointer, DecodeError, Height, MAX_TRANSACTION_BYTES,
-    NodeId,
+    BatchHeader, Canonical, Checkpoint, DaKind, DaPointer, DecodeError, Height,
+    MAX_TRANSACTION_BYTES, NodeId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -110,10 +110,12 @@ pub struct CheckpointRequest {
     pub skips: Bytes,
     /// The batch data that the pointer commits to.
     pub data: Bytes,
+    /// Commitment and proof of each of its blobs, 96 bytes each; empty when it is not in blobs.
+    pub proofs: Bytes,
 }
 
 impl Canonical for CheckpointRequest {
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
     const MAX_BYTES: usize = MAX_BODY_BYTES;
 }
 
@@ -124,7 +126,7 @@ impl CheckpointRequest {
     /// # Errors
     /// Names the first part that does not fit.
     pub fn check_hashes(&self) -> Result<(), &'static str> {
-        let Self { checkpoint, header, da, skips, data } = self;
+        let Self { checkpoint, header, da, skips, data, proofs } = self;
         if checkpoint.content_hash != header.content_hash() {
             return Err("the content hash is not the header's");
         }
@@ -138,6 +140,9 @@ impl CheckpointRequest {
         }
         if header.skips_hash != alloy_primitives::keccak256(skips) {
             return Err("the skip records are not the header's");
+        }
+        if da.kind != DaKind::Blobs && !proofs.is_empty() {
+            return Err("there are proofs of blobs and no blobs");
         }
         if da.size as usize != data.len() {
             return Err("the data has not the size in the pointer");

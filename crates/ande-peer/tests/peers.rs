@@ -191,7 +191,7 @@ fn batch(index: u64) -> CheckpointRequest {
         content_hash: header.content_hash(),
         da_hash: da.da_hash(),
     };
-    CheckpointRequest { checkpoint, header, da, skips: Bytes::new(), data }
+    CheckpointRequest { checkpoint, header, da, skips: Bytes::new(), data, proofs: Bytes::new() }
 }
 
 #[tokio::test]

@@ -28,10 +28,13 @@ use crate::{
     client_block::Material,
     ordering::{judge_order, reorder},
     rules::{ForcedPosition, HeaderFault, check_header},
+    unposted::{Unposted, room},
 };
 
 /// Time between reports of a long replay.
 const REPLAY_REPORT: Duration = Duration::from_secs(5);
+/// Bytes of blocks read at once.
+const PAGE_BYTES: usize = 4 << 20;
 /// Blocks built for one turn before it gets an empty one.
 const MAX_PROPOSALS: usize = 3;
 
@@ -107,6 +110,7 @@ impl Tip {
 pub struct Chain {
     pub(crate) parts: ChainParts,
     tip: Mutex<Tip>,
+    unposted: Mutex<Unposted>,
 }
 
 impl std::fmt::Debug for Chain {
@@ -124,7 +128,8 @@ impl Chain {
         let tip = catch_up(&parts.store, &*parts.executor).await?;
         parts.pool.caught_up();
         info!(height = tip.parent.height.0, hash = %tip.parent.hash, "chain opened");
-        Ok(Self { parts, tip: Mutex::new(tip) })
+        let unposted = unposted(&parts.store).await?;
+        Ok(Self { parts, tip: Mutex::new(tip), unposted: Mutex::new(unposted) })
     }
 
     /// The stored set of the epoch that `height` belongs to, if it is final here.
@@ -241,6 +246,18 @@ impl Chain {
         Ok(Block { header, execution: payload.header, transactions: payload.transactions })
     }
 
+    /// Bytes of transactions that a block built now may have.
+    fn room(&self) -> usize {
+        let config = &self.parts.config;
+        let accepted = self.parts.store.heads().borrow().safe;
+        let unposted = self.unposted.lock().bytes(accepted);
+        let room = room(config.max_block_bytes, unposted, config.max_unposted_bytes);
+        if room < config.max_block_bytes {
+            debug!(unposted, room, "block gets smaller: batches wait for the settlement chain");
+        }
+        room
+    }
+
     async fn propose(
         &self,
         attributes: Attributes,
@@ -251,7 +268,7 @@ impl Chain {
     }
 
     async fn propose_by_arrival(&self, attributes: Attributes) -> Result<Payload, AppError> {
-        let chosen = self.parts.pool.next_block();
+        let chosen = self.parts.pool.next_block(self.room());
         let payload = self.propose(attributes, chosen.clone()).await?;
         if payload.transactions.len() < chosen.len() {
             self.drop_included(&chosen).await?;
@@ -263,7 +280,7 @@ impl Chain {
     /// ones of a sender and not the rest, what remains has another order and is built again.
     async fn propose_by_tip(&self, attributes: Attributes) -> Result<Payload, AppError> {
         let pool = &self.parts.pool;
-        let mut chosen = match self.ask_client(&attributes, pool.next_block()).await {
+        let mut chosen = match self.ask_client(&attributes, pool.next_block(self.room())).await {
             Material::Block(payload) => return Ok(payload),
             Material::Transactions(chosen) => chosen,
         };
@@ -446,6 +463,12 @@ impl Application for Chain {
         reach("commit-after-apply").await;
         let next = Tip::of(header);
         *self.tip.lock() = next;
+        let accepted = self.parts.store.heads().borrow().safe;
+        {
+            let mut unposted = self.unposted.lock();
+            unposted.push(header.height, commit.block.length());
+            unposted.forget(accepted);
+        }
         self.parts.pool.committed(&transactions);
         reach("commit-after-pool").await;
         self.observe(&tip, &commit, &payload);
@@ -547,6 +570,25 @@ async fn catch_up(store: &Store, executor: &dyn Executor) -> Result<Tip, Sequenc
         )));
     }
     Ok(tip)
+}
+
+/// The stored blocks that are in no accepted batch.
+async fn unposted(store: &Store) -> Result<Unposted, SequencerError> {
+    let (latest, mut next) = {
+        let heads = store.heads();
+        let heads = *heads.borrow();
+        (heads.latest, heads.safe.next())
+    };
+    let mut unposted = Unposted::default();
+    while next <= latest {
+        let commits = store.commits(next..=latest, PAGE_BYTES).await?;
+        let Some(last) = commits.last() else { break };
+        next = last.block.height().next();
+        for commit in &commits {
+            unposted.push(commit.block.height(), commit.block.length());
+        }
+    }
+    Ok(unposted)
 }
 
 /// Gives an executor that is behind the stored blocks it misses.

@@ -17,6 +17,8 @@ pub struct SequencerConfig {
     /// Most bytes of RLP-encoded transactions in a block. A larger proposal is invalid, so it must
     /// be equal on all validators: a block that no batch can hold could never be settled.
     pub max_block_bytes: usize,
+    /// Bytes of blocks that are not in an accepted batch from which on blocks built here get smaller.
+    pub max_unposted_bytes: usize,
     /// Order inside blocks; must be equal on all validators.
     pub ordering: Ordering,
     /// How far ahead of the local clock a proposal's timestamp may be before this node abstains.
@@ -35,6 +37,7 @@ impl SequencerConfig {
             heartbeat: Duration::from_secs(10),
             max_block_transactions: MAX_BLOCK_TRANSACTIONS,
             max_block_bytes: MAX_BLOCK_BYTES / 2,
+            max_unposted_bytes: 64 << 20,
             ordering: Ordering::Arrival,
             clock_tolerance: Duration::from_secs(5),
             own_second: false,

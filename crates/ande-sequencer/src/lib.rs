@@ -18,6 +18,7 @@ mod quota;
 mod recovery;
 mod rules;
 mod senders;
+mod unposted;
 
 pub use accounts::EvmAccounts;
 pub use chain::{Chain, ChainParts, recover};

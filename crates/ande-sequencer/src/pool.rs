@@ -319,9 +319,10 @@ impl TransactionPool {
         chosen.iter().map(|transaction| transaction.raw().clone()).collect()
     }
 
-    /// The transactions of the next block, in its order.
-    pub(crate) fn next_block(&self) -> Vec<Bytes> {
-        let chosen = self.choose(self.room);
+    /// The transactions of the next block, in its order; at most so many bytes of them.
+    pub(crate) fn next_block(&self, max_bytes: usize) -> Vec<Bytes> {
+        let bytes = self.room.bytes.min(max_bytes.saturating_sub(RLP_LIST_HEADER));
+        let chosen = self.choose(BlockRoom { bytes, ..self.room });
         let raws = chosen.iter().map(|transaction| transaction.raw().clone()).collect();
         match self.ordering {
             Ordering::Arrival => raws,

@@ -9,7 +9,7 @@ use alloy_trie::root::ordered_trie_root_with_encoder;
 use ande_batcher::{Batcher, BatcherConfig, BatcherError, BatcherParts, CheckpointService, Ledger};
 use ande_consensus::ConsensusSigner;
 use ande_l1::{
-    FeePolicy, Finality, L1Reader, L1View, TxConfig, TxManager,
+    BlobForm, BlobSource, FeePolicy, Finality, L1Reader, L1View, TxConfig, TxManager,
     test_support::{GENESIS, L1_CHAIN_ID, L2_CHAIN_ID, Plan, TestL1, TestValidator, eventually},
 };
 use ande_peer::{
@@ -255,7 +255,7 @@ impl Node {
                 poll_interval: Duration::from_millis(50),
                 rebroadcast_after: Duration::from_millis(500),
                 resubmit_after: Duration::from_secs(20),
-                send_timeout: Duration::from_secs(30),
+                send_timeout: Duration::from_secs(120),
                 fees: FeePolicy::default(),
             },
         );
@@ -270,6 +270,12 @@ impl Node {
                     self.validator.node.clone(),
                     L2_CHAIN_ID,
                     PeerTimeouts::default(),
+                )
+                .unwrap(),
+                blobs: BlobSource::new(
+                    transactions.client().clone(),
+                    Vec::new(),
+                    Duration::from_secs(5),
                 )
                 .unwrap(),
                 transactions,
@@ -467,6 +473,9 @@ pub fn config() -> BatcherConfig {
         enabled: true,
         interval: Duration::from_secs(3),
         max_data_bytes: 100_000,
+        max_calldata_bytes: 100_000,
+        max_blobs: 6,
+        blob_form: BlobForm::Eip4844,
         takeover: Duration::from_secs(600),
     }
 }

@@ -28,6 +28,14 @@ pub enum TxError {
         /// Limit.
         limit: u128,
     },
+    /// The blob fee needed is above the limit.
+    #[error("the settlement chain asks for {needed} wei per blob gas, the limit is {limit}")]
+    BlobFeeLimit {
+        /// Needed.
+        needed: u128,
+        /// Limit.
+        limit: u128,
+    },
     /// Not mined in time. It stays in the journal; the next call goes on with it.
     #[error("transaction {purpose} is not in a block after {seconds} s; it will be resumed")]
     Timeout {

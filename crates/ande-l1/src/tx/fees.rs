@@ -17,12 +17,14 @@ pub struct FeePolicy {
     pub min_tip: u128,
     /// Largest fee cap in wei per gas; above it the node waits.
     pub max_fee: u128,
+    /// Largest fee cap in wei per blob gas; above it the node waits.
+    pub max_blob_fee: u128,
 }
 
 impl Default for FeePolicy {
-    /// Tip from 1 gwei, fee cap up to 500 gwei.
+    /// Tip from 1 gwei, fee caps up to 500 gwei.
     fn default() -> Self {
-        Self { min_tip: GWEI, max_fee: 500 * GWEI }
+        Self { min_tip: GWEI, max_fee: 500 * GWEI, max_blob_fee: 500 * GWEI }
     }
 }
 
@@ -33,14 +35,20 @@ pub struct Fees {
     pub tip: u128,
     /// Fee cap.
     pub cap: u128,
+    /// Fee cap in wei per blob gas; none for a transaction without blobs.
+    pub blob_cap: Option<u128>,
 }
 
 impl Fees {
-    /// What a transaction needs now: a usual tip, and room for the base fee to double.
+    /// What a transaction needs now: a usual tip, and room for both base fees to double.
     ///
     /// # Errors
     /// When the chain cannot be asked.
-    pub async fn suggested(client: &L1Client, policy: &FeePolicy) -> Result<Self, L1Error> {
+    pub async fn suggested(
+        client: &L1Client,
+        policy: &FeePolicy,
+        with_blobs: bool,
+    ) -> Result<Self, L1Error> {
         let latest = client
             .block(BlockNumberOrTag::Latest)
             .await?
@@ -57,16 +65,28 @@ impl Fees {
         tips.sort_unstable();
         let usual = tips.get(tips.len() / 2).copied().unwrap_or_default();
         let tip = usual.max(policy.min_tip).min(policy.max_fee);
-        Ok(Self { tip, cap: base.saturating_mul(2).saturating_add(tip) })
+        let blob_cap = match with_blobs {
+            // Pools do not take less than a gwei in practice; what is not needed is not paid.
+            true => Some(client.blob_base_fee().await?.saturating_mul(2).max(GWEI)),
+            false => None,
+        };
+        Ok(Self { tip, cap: base.saturating_mul(2).saturating_add(tip), blob_cap })
     }
 
     /// Fees that replace a transaction with fees `old`: pools ask for at least a tenth more of
-    /// both, rounded up.
+    /// everything, rounded up, and for twice as much when there are blobs.
     #[must_use]
     pub fn replacing(self, old: Self) -> Self {
-        let more = |fee: u128| fee.saturating_add(fee.div_ceil(10)).saturating_add(1);
+        let more = |fee: u128| match old.blob_cap {
+            Some(_) => fee.saturating_mul(2).max(1),
+            None => fee.saturating_add(fee.div_ceil(10)).saturating_add(1),
+        };
         let tip = self.tip.max(more(old.tip));
-        Self { tip, cap: self.cap.max(more(old.cap)).max(tip) }
+        let blob_cap = match (self.blob_cap, old.blob_cap) {
+            (Some(now), Some(old)) => Some(now.max(more(old))),
+            (now, _) => now,
+        };
+        Self { tip, cap: self.cap.max(more(old.cap)).max(tip), blob_cap }
     }
 
     /// Whether the policy allows them.
@@ -76,6 +96,11 @@ impl Fees {
     pub const fn check(self, policy: &FeePolicy) -> Result<Self, TxError> {
         if self.cap > policy.max_fee {
             return Err(TxError::FeeLimit { needed: self.cap, limit: policy.max_fee });
+        }
+        if let Some(needed) = self.blob_cap
+            && needed > policy.max_blob_fee
+        {
+            return Err(TxError::BlobFeeLimit { needed, limit: policy.max_blob_fee });
         }
         Ok(self)
     }
@@ -102,24 +127,39 @@ mod tests {
 
     #[test]
     fn a_replacement_pays_a_tenth_more_of_both() {
-        let old = Fees { tip: GWEI, cap: 3 * GWEI };
-        let cheap = Fees { tip: 1, cap: 2 };
+        let old = Fees { tip: GWEI, cap: 3 * GWEI, blob_cap: None };
+        let cheap = Fees { tip: 1, cap: 2, blob_cap: None };
         let bumped = cheap.replacing(old);
         assert!(bumped.tip * 10 >= old.tip * 11 && bumped.cap * 10 >= old.cap * 11, "{bumped:?}");
-        let dear = Fees { tip: 5 * GWEI, cap: 50 * GWEI };
+        let dear = Fees { tip: 5 * GWEI, cap: 50 * GWEI, blob_cap: None };
         assert_eq!(dear.replacing(old), dear);
-        let zero = Fees { tip: 0, cap: 0 };
+        let zero = Fees { tip: 0, cap: 0, blob_cap: None };
         assert!(zero.replacing(zero).cap >= 1);
     }
 
     #[test]
     fn fees_above_the_limit_are_not_paid() {
-        let policy = FeePolicy { min_tip: 1, max_fee: 10 };
-        assert!(Fees { tip: 1, cap: 10 }.check(&policy).is_ok());
+        let policy = FeePolicy { min_tip: 1, max_fee: 10, max_blob_fee: 5 };
+        assert!(Fees { tip: 1, cap: 10, blob_cap: None }.check(&policy).is_ok());
         assert!(matches!(
-            Fees { tip: 1, cap: 11 }.check(&policy),
+            Fees { tip: 1, cap: 11, blob_cap: None }.check(&policy),
             Err(TxError::FeeLimit { needed: 11, limit: 10 })
         ));
+        assert!(Fees { tip: 1, cap: 10, blob_cap: Some(5) }.check(&policy).is_ok());
+        assert!(matches!(
+            Fees { tip: 1, cap: 10, blob_cap: Some(6) }.check(&policy),
+            Err(TxError::BlobFeeLimit { needed: 6, limit: 5 })
+        ));
+    }
+
+    #[test]
+    fn a_replacement_with_blobs_pays_twice_as_much_of_everything() {
+        let old = Fees { tip: GWEI, cap: 3 * GWEI, blob_cap: Some(2 * GWEI) };
+        let now = Fees { tip: 1, cap: 2, blob_cap: Some(3) };
+        let twice = Fees { tip: 2 * GWEI, cap: 6 * GWEI, blob_cap: Some(4 * GWEI) };
+        assert_eq!(now.replacing(old), twice);
+        let dear = Fees { tip: 9 * GWEI, cap: 50 * GWEI, blob_cap: Some(70 * GWEI) };
+        assert_eq!(dear.replacing(old), dear);
     }
 
     #[test]

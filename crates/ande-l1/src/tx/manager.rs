@@ -17,8 +17,11 @@ use ande_store::{L1TxRow, L1TxState, Store};
 use tokio::sync::Mutex;
 use tracing::{debug, warn};
 
-use super::{FeePolicy, TxError, slot::same_call};
-use crate::{L1Client, L1Error};
+use super::{
+    FeePolicy, TxError,
+    slot::{is_of_the_other_pool, same_call},
+};
+use crate::{BlobBundle, L1Client, L1Error};
 
 /// How a manager works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +62,16 @@ pub struct TxRequest {
     pub input: Bytes,
     /// Gas limit; estimated when none.
     pub gas_limit: Option<u64>,
+    /// Blobs that the transaction carries.
+    pub blobs: Option<Arc<BlobBundle>>,
+}
+
+impl TxRequest {
+    /// A call without blobs whose gas is estimated.
+    #[must_use]
+    pub const fn call(to: Address, input: Bytes) -> Self {
+        Self { to, input, gas_limit: None, blobs: None }
+    }
 }
 
 /// What a mined transaction did.
@@ -162,6 +175,12 @@ impl TxManager {
             let open = match pending.pop_first() {
                 // After a reorganisation several may wait again: the lowest first, as it was.
                 Some((_, slot)) if !pending.is_empty() => {
+                    self.settle(slot, None, deadline).await?;
+                    continue;
+                }
+                // Pools keep transactions with blobs apart and give an account to one of them: what
+                // is open goes first.
+                Some((_, slot)) if is_of_the_other_pool(&slot, request)? => {
                     self.settle(slot, None, deadline).await?;
                     continue;
                 }

@@ -54,10 +54,10 @@ impl TxManager {
         request: &TxRequest,
     ) -> Result<L1TxRow, TxError> {
         let gas = self.gas(request).await?;
-        let fees = Fees::suggested(&self.inner.client, &self.inner.config.fees).await?;
+        let fees = self.suggested(request.blobs.is_some()).await?;
         let fees = fees.check(&self.inner.config.fees)?;
         let nonce = self.inner.client.mined_nonce(self.address()).await?;
-        let draft = Draft { nonce, to: request.to, input: request.input.clone(), gas, fees };
+        let draft = draft(request, nonce, gas, fees);
         self.journal_and_offer(purpose, &draft).await
     }
 
@@ -78,18 +78,26 @@ impl TxManager {
         info!(purpose, nonce, replaced = %last.purpose, "open nonce is used for another settlement transaction");
         let gas = self.gas(request).await?;
         let old = self.highest_fees(&slot)?;
-        let fees = Fees::suggested(&self.inner.client, &self.inner.config.fees).await?;
+        let fees = self.suggested(request.blobs.is_some()).await?;
         let fees = fees.replacing(old).check(&self.inner.config.fees)?;
-        let draft = Draft { nonce, to: request.to, input: request.input.clone(), gas, fees };
+        let draft = draft(request, nonce, gas, fees);
         slot.push(self.journal_and_offer(purpose, &draft).await?);
         Ok(slot)
     }
 
+    async fn suggested(&self, with_blobs: bool) -> Result<Fees, L1Error> {
+        Fees::suggested(&self.inner.client, &self.inner.config.fees, with_blobs).await
+    }
+
     fn highest_fees(&self, slot: &[L1TxRow]) -> Result<Fees, TxError> {
-        let mut highest = Fees { tip: 0, cap: 0 };
+        let mut highest = Fees { tip: 0, cap: 0, blob_cap: None };
         for row in slot {
             let fees = Draft::of(row)?.fees;
-            highest = Fees { tip: highest.tip.max(fees.tip), cap: highest.cap.max(fees.cap) };
+            highest = Fees {
+                tip: highest.tip.max(fees.tip),
+                cap: highest.cap.max(fees.cap),
+                blob_cap: highest.blob_cap.max(fees.blob_cap),
+            };
         }
         Ok(highest)
     }
@@ -129,6 +137,8 @@ impl TxManager {
             from: Some(self.address()),
             to: Some(request.to.into()),
             input: TransactionInput::new(request.input.clone()),
+            // The contract compares them; the blobs themselves do not matter to it.
+            blob_versioned_hashes: request.blobs.as_ref().map(|blobs| blobs.versioned_hashes()),
             ..Default::default()
         }
     }
@@ -310,9 +320,8 @@ impl TxManager {
         } else {
             // On the state before the block; the reason is for people only.
             let at = BlockId::number(block.saturating_sub(1));
-            let call =
-                self.inner.client.dry_run(self.address(), request.to, request.input.clone(), at);
-            TxStatus::Reverted(match call.await {
+            let call = self.call(request);
+            TxStatus::Reverted(match self.inner.client.simulate(&call, at).await {
                 Err(L1Error::Reverted(reverted)) => Some(reverted),
                 _ => None,
             })
@@ -333,14 +342,14 @@ impl TxManager {
         let Some(last) = slot.last().cloned() else { return Ok(()) };
         let mut draft = Draft::of(&last)?;
         let old = self.highest_fees(slot)?;
-        let suggested = Fees::suggested(&self.inner.client, &self.inner.config.fees).await?;
+        let suggested = self.suggested(draft.blobs.is_some()).await?;
         match suggested.replacing(old).check(&self.inner.config.fees) {
             Ok(fees) => {
                 draft.fees = fees;
                 let row = self.journal_and_offer(&last.purpose, &draft).await?;
                 slot.push(row);
             }
-            Err(TxError::FeeLimit { needed, limit }) => {
+            Err(TxError::FeeLimit { needed, limit } | TxError::BlobFeeLimit { needed, limit }) => {
                 warn!(purpose = %last.purpose, needed, limit, "fee limit reached, settlement transaction waits");
                 self.offer(&last).await?;
             }
@@ -350,9 +359,24 @@ impl TxManager {
     }
 }
 
+fn draft(request: &TxRequest, nonce: u64, gas: u64, fees: Fees) -> Draft {
+    let blobs = request.blobs.as_ref().map(|blobs| blobs.sidecar());
+    Draft { nonce, to: request.to, input: request.input.clone(), gas, fees, blobs }
+}
+
+/// Whether a journaled transaction is this request; its blobs are, when their hashes are.
 pub(super) fn same_call(row: &L1TxRow, request: &TxRequest) -> Result<bool, TxError> {
     let draft = Draft::of(row)?;
-    Ok(draft.to == request.to && draft.input == request.input)
+    let journaled = draft.blobs.map(|blobs| blobs.versioned_hashes().collect::<Vec<_>>());
+    let wanted = request.blobs.as_ref().map(|blobs| blobs.versioned_hashes());
+    Ok(draft.to == request.to && draft.input == request.input && journaled == wanted)
+}
+
+/// Whether an open nonce is held by a transaction with blobs and the request has none, or the
+/// other way round.
+pub(super) fn is_of_the_other_pool(slot: &Slot, request: &TxRequest) -> Result<bool, TxError> {
+    let Some(last) = slot.last() else { return Ok(false) };
+    Ok(Draft::of(last)?.blobs.is_some() != request.blobs.is_some())
 }
 
 fn now_ms() -> u64 {

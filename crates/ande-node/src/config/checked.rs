@@ -8,7 +8,8 @@ use std::{
 };
 
 use alloy_primitives::Address;
-use ande_l1::Finality;
+use ande_batch::{BLOB_DATA_BYTES, BatchLimits, MAX_BLOBS};
+use ande_l1::{BlobForm, Finality};
 use ande_rpc::Namespace;
 use url::Url;
 
@@ -16,6 +17,9 @@ use super::{
     client::{ClientConfig, Pace},
     raw::{ExecutorKind, LogFormat, Mode, RawConfig, RawFinality},
 };
+
+/// Most calldata of a batch: settlement nodes relay transactions up to 128 KiB.
+const MAX_CALLDATA_BYTES: usize = 120_000;
 
 /// Everything that is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -114,6 +118,16 @@ pub struct NodeConfig {
     pub batch_interval: Duration,
     /// Largest batch in bytes.
     pub batch_max_bytes: usize,
+    /// Most blobs of a batch.
+    pub max_blobs: usize,
+    /// Largest batch that is posted as calldata although there are blobs.
+    pub max_calldata_bytes: usize,
+    /// How blobs are proved.
+    pub blob_form: BlobForm,
+    /// Unposted bytes from which on blocks get smaller.
+    pub max_unposted_bytes: usize,
+    /// Beacon nodes that blobs are read from.
+    pub beacon_urls: Vec<Url>,
     /// Takeover delay of posting.
     pub takeover: Duration,
     /// Wait for a proposal in round 0.
@@ -181,6 +195,19 @@ impl Checker {
         }
     }
 
+    fn urls(&mut self, key: &str, urls: &[String]) -> Vec<Url> {
+        let mut parsed = Vec::with_capacity(urls.len());
+        for text in urls {
+            match Url::parse(text) {
+                Ok(url) if matches!(url.scheme(), "http" | "https") => parsed.push(url),
+                Ok(_) | Err(_) => {
+                    self.problem(format!("{key}: \"{text}\" is not an http(s) URL"));
+                }
+            }
+        }
+        parsed
+    }
+
     pub(super) fn millis(&mut self, key: &str, value: u64, min: u64, max: u64) -> Duration {
         if !(min..=max).contains(&value) {
             self.problem(format!("{key} = {value} is outside {min} to {max}"));
@@ -217,18 +244,14 @@ impl NodeConfig {
                 raw.name
             ));
         }
-        let l1_urls = raw
-            .l1
-            .rpc_urls
-            .iter()
-            .filter_map(|url| match Url::parse(url) {
-                Ok(parsed) if matches!(parsed.scheme(), "http" | "https") => Some(parsed),
-                Ok(_) | Err(_) => {
-                    c.problem(format!("l1.rpc_urls: \"{url}\" is not an http(s) URL"));
-                    None
-                }
-            })
-            .collect();
+        let l1_urls = c.urls("l1.rpc_urls", &raw.l1.rpc_urls);
+        let beacon_urls = c.urls("l1.beacon_urls", &raw.l1.beacon_urls);
+        let max_blobs = c.count("batcher.max_blobs", raw.batcher.max_blobs, 0, MAX_BLOBS);
+        let (data_limit, data_usual) = match max_blobs {
+            0 => (MAX_CALLDATA_BYTES, BatchLimits::default().max_data_bytes),
+            count => (count * BLOB_DATA_BYTES, count * BLOB_DATA_BYTES),
+        };
+        let max_data_bytes = raw.batcher.max_data_bytes.unwrap_or(data_usual);
         if raw.l1.rpc_urls.is_empty() {
             c.problem("l1.rpc_urls needs at least one endpoint".into());
         }
@@ -333,12 +356,22 @@ impl NodeConfig {
                 100,
                 86_400_000,
             ),
-            batch_max_bytes: c.count(
-                "batcher.max_data_bytes",
-                raw.batcher.max_data_bytes,
-                1_000,
-                120_000,
+            batch_max_bytes: c.count("batcher.max_data_bytes", max_data_bytes, 1_000, data_limit),
+            max_blobs,
+            max_calldata_bytes: c.count(
+                "batcher.max_calldata_bytes",
+                raw.batcher.max_calldata_bytes,
+                0,
+                MAX_CALLDATA_BYTES,
             ),
+            blob_form: raw.batcher.blob_form,
+            max_unposted_bytes: c.count(
+                "batcher.max_unposted_bytes",
+                raw.batcher.max_unposted_bytes,
+                1 << 20,
+                1 << 34,
+            ),
+            beacon_urls,
             takeover: c.millis("batcher.takeover_ms", raw.batcher.takeover_ms, 100, 86_400_000),
             propose_timeout: c.millis(
                 "consensus.propose_timeout_ms",
@@ -522,6 +555,23 @@ mod tests {
         let mut raw = with_client("");
         (raw.chain.executor, raw.chain.genesis) = (ExecutorKind::None, None);
         refused(raw, &["no meaning"]);
+    }
+
+    #[test]
+    fn the_largest_batch_follows_from_the_blobs() {
+        let bytes = |max_blobs: usize, max_data_bytes: Option<usize>| {
+            let mut raw = usable();
+            raw.batcher.max_blobs = max_blobs;
+            raw.batcher.max_data_bytes = max_data_bytes;
+            NodeConfig::check(raw, Path::new(".")).map(|config| config.batch_max_bytes)
+        };
+        assert_eq!(bytes(6, None), Ok(780_288));
+        assert_eq!(bytes(2, None), Ok(260_096));
+        assert_eq!(bytes(0, None), Ok(100_000));
+        assert_eq!(bytes(6, Some(300_000)), Ok(300_000));
+        for (blobs, data) in [(0, 300_000), (1, 130_049), (6, 780_289), (7, 1_000), (6, 999)] {
+            assert!(bytes(blobs, Some(data)).is_err(), "{data} bytes in {blobs} blobs");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use ande_l1::BlobForm;
 use serde::{Deserialize, Serialize};
 
 /// Ordering mode of the node.
@@ -229,6 +230,9 @@ pub struct RawL1 {
     pub poll_interval_ms: u64,
     /// Longest wait for one answer, milliseconds.
     pub timeout_ms: u64,
+    /// Beacon nodes that blobs of batches are read from, tried in order; without any the endpoints
+    /// themselves are asked, which only development chains answer.
+    pub beacon_urls: Vec<String>,
 }
 
 impl Default for RawL1 {
@@ -241,6 +245,7 @@ impl Default for RawL1 {
             finality: RawFinality::Finalized,
             poll_interval_ms: 2_000,
             timeout_ms: 5_000,
+            beacon_urls: Vec::new(),
         }
     }
 }
@@ -327,15 +332,35 @@ pub struct RawBatcher {
     pub enabled: bool,
     /// Longest time between batches while there are blocks, milliseconds.
     pub interval_ms: u64,
-    /// Largest batch in bytes of calldata.
-    pub max_data_bytes: usize,
+    /// Largest batch in bytes, and with it the largest block; all that the blobs hold, or 100000
+    /// bytes of calldata without blobs, when absent. Must be equal on all validators.
+    pub max_data_bytes: Option<usize>,
+    /// Most EIP-4844 blobs of one batch, 0 to 6; 0 posts everything as calldata.
+    pub max_blobs: usize,
+    /// Batches up to this size are posted as calldata, larger ones as blobs.
+    pub max_calldata_bytes: usize,
+    /// How the settlement chain wants blobs proved: `"eip7594"` (Ethereum since Osaka) or
+    /// `"eip4844"`.
+    pub blob_form: BlobForm,
+    /// Bytes of blocks that are not accepted by the settlement chain from which on blocks of this
+    /// proposer get smaller; at twice as many they are empty.
+    pub max_unposted_bytes: usize,
     /// Time after which the next validator in the schedule posts instead, milliseconds.
     pub takeover_ms: u64,
 }
 
 impl Default for RawBatcher {
     fn default() -> Self {
-        Self { enabled: true, interval_ms: 60_000, max_data_bytes: 100_000, takeover_ms: 30_000 }
+        Self {
+            enabled: true,
+            interval_ms: 60_000,
+            max_data_bytes: None,
+            max_blobs: 6,
+            max_calldata_bytes: 2_000,
+            blob_form: BlobForm::default(),
+            max_unposted_bytes: 64 << 20,
+            takeover_ms: 30_000,
+        }
     }
 }
 

@@ -1,0 +1,176 @@
+//! Where the data of a batch goes: into the calldata of the posting transaction or into its blobs.
+
+use std::sync::Arc;
+
+use alloy_primitives::{B256, Bytes, keccak256};
+use ande_batch::{from_blobs, to_blobs};
+use ande_l1::{BlobBundle, BlobForm, CommitmentAndProof, KzgError};
+use ande_primitives::{DaKind, DaPointer};
+use tokio::task::JoinHandle;
+
+use crate::{BatcherConfig, BatcherError};
+
+/// What a node goes by when it posts. Validators sign either place, if the pointer is right for the
+/// data: the choice is the poster's, and an attempt with another one is another attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataRules {
+    /// Data up to this size goes into calldata, where it stays for ever; above, blobs are hundreds
+    /// of times cheaper.
+    pub max_calldata_bytes: usize,
+    /// Most blobs in one transaction; 0 for a settlement chain without blobs.
+    pub max_blobs: usize,
+    /// How the pools of the settlement chain want blobs proved.
+    pub form: BlobForm,
+}
+
+impl DataRules {
+    /// Where data of this size goes.
+    #[must_use]
+    pub const fn place(&self, bytes: usize) -> DaKind {
+        if self.max_blobs == 0 || bytes <= self.max_calldata_bytes {
+            DaKind::Calldata
+        } else {
+            DaKind::Blobs
+        }
+    }
+}
+
+impl From<&BatcherConfig> for DataRules {
+    fn from(config: &BatcherConfig) -> Self {
+        Self {
+            max_calldata_bytes: config.max_calldata_bytes,
+            max_blobs: config.max_blobs,
+            form: config.blob_form,
+        }
+    }
+}
+
+type Computed = Result<BlobBundle, String>;
+
+/// The blobs of the data posted last, and those being computed, which takes up to seconds. A
+/// computation goes on when nobody waits for it any more.
+#[derive(Debug, Default)]
+pub(crate) struct Bundles {
+    last: Option<(B256, Arc<BlobBundle>)>,
+    running: Option<(B256, JoinHandle<Computed>)>,
+}
+
+impl Bundles {
+    /// The blobs of data with commitments and proofs.
+    pub(crate) async fn of(
+        &mut self,
+        index: u64,
+        data: &Bytes,
+        form: BlobForm,
+    ) -> Result<Arc<BlobBundle>, BatcherError> {
+        let key = keccak256(data);
+        if let Some((known, bundle)) = &self.last
+            && *known == key
+        {
+            return Ok(Arc::clone(bundle));
+        }
+        if self.running.as_ref().is_none_or(|(running, _)| *running != key) {
+            let data = data.clone();
+            let computation = tokio::task::spawn_blocking(move || {
+                let blobs = to_blobs(&data).map_err(|error| error.to_string())?;
+                BlobBundle::compute(blobs, form).map_err(|error| error.to_string())
+            });
+            self.running = Some((key, computation));
+        }
+        let computed = match &mut self.running {
+            Some((_, computation)) => computation.await,
+            None => return Err(BatcherError::Blobs { index, reason: "not computed".to_owned() }),
+        };
+        self.running = None;
+        let bundle = computed
+            .unwrap_or_else(|_| Err("interrupted".to_owned()))
+            .map_err(|reason| BatcherError::Blobs { index, reason })?;
+        let bundle = Arc::new(bundle);
+        self.last = Some((key, Arc::clone(&bundle)));
+        Ok(bundle)
+    }
+}
+
+/// Pointer to data in the blobs of a bundle.
+pub(crate) fn pointer(bundle: &BlobBundle, bytes: usize) -> DaPointer {
+    DaPointer::blobs(&bundle.versioned_hashes(), u32::try_from(bytes).unwrap_or(u32::MAX))
+}
+
+/// What a checkpoint request carries so that others need not compute the commitments.
+pub(crate) fn proofs(bundle: &BlobBundle) -> Bytes {
+    bundle.proofs().iter().flat_map(CommitmentAndProof::to_bytes).collect::<Vec<u8>>().into()
+}
+
+/// Why data is not in the blobs of a pointer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WrongBlobs {
+    #[error("the data does not fit into blobs: {0}")]
+    Data(#[from] ande_batch::BlobError),
+    #[error("the commitments are not 96 bytes each")]
+    Proofs,
+    #[error("the data pointer is not that of the commitments")]
+    Pointer,
+    #[error(transparent)]
+    Kzg(#[from] KzgError),
+}
+
+/// Checks that a pointer to blobs is the one of the data. Blocks for 2 ms a blob.
+pub(crate) fn check_blobs(
+    pointer: &DaPointer,
+    data: &[u8],
+    proofs: &[u8],
+) -> Result<(), WrongBlobs> {
+    let blobs = to_blobs(data)?;
+    let proofs = CommitmentAndProof::all_from(proofs).ok_or(WrongBlobs::Proofs)?;
+    let hashes: Vec<B256> =
+        proofs.iter().map(|entry| ande_l1::versioned_hash(&entry.commitment)).collect();
+    let size = u32::try_from(data.len()).unwrap_or(u32::MAX);
+    if *pointer != DaPointer::blobs(&hashes, size) {
+        return Err(WrongBlobs::Pointer);
+    }
+    Ok(BlobBundle::verify(&blobs, &proofs)?)
+}
+
+/// Data out of blobs of an accepted batch.
+pub(crate) fn read_blobs(
+    blobs: &[ande_l1::Blob],
+    pointer: &DaPointer,
+) -> Result<Vec<u8>, ande_batch::BlobError> {
+    from_blobs(blobs, pointer.size as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bundle(data: &[u8]) -> BlobBundle {
+        BlobBundle::compute(to_blobs(data).unwrap(), BlobForm::Eip4844).unwrap()
+    }
+
+    #[test]
+    fn size_decides_the_place() {
+        let rules = DataRules { max_calldata_bytes: 100, max_blobs: 6, form: BlobForm::default() };
+        assert_eq!((rules.place(100), rules.place(101)), (DaKind::Calldata, DaKind::Blobs));
+        let without = DataRules { max_blobs: 0, ..rules };
+        assert_eq!(without.place(100_000), DaKind::Calldata);
+    }
+
+    #[test]
+    fn a_pointer_is_signed_only_for_its_own_data() {
+        let data = vec![7; 5_000];
+        let bundle = bundle(&data);
+        let good = (pointer(&bundle, data.len()), proofs(&bundle));
+        check_blobs(&good.0, &data, &good.1).unwrap();
+        assert_eq!(read_blobs(&to_blobs(&data).unwrap(), &good.0).as_deref(), Ok(&data[..]));
+
+        let mut other = data.clone();
+        other[17] ^= 1;
+        assert!(matches!(check_blobs(&good.0, &other, &good.1), Err(WrongBlobs::Kzg(_))));
+        assert!(matches!(check_blobs(&good.0, &data[1..], &good.1), Err(WrongBlobs::Pointer)));
+        assert!(matches!(check_blobs(&good.0, &data, &good.1[1..]), Err(WrongBlobs::Proofs)));
+        assert!(matches!(check_blobs(&good.0, &data, &[]), Err(WrongBlobs::Pointer)));
+        assert!(matches!(check_blobs(&good.0, &[], &good.1), Err(WrongBlobs::Data(_))));
+        let twice = [&good.1[..], &good.1[..]].concat();
+        assert!(matches!(check_blobs(&good.0, &data, &twice), Err(WrongBlobs::Pointer)));
+    }
+}
