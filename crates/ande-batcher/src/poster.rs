@@ -32,6 +32,8 @@ const AUTO_FREEZE_MAX: usize = 16;
 /// Settlement blocks that a posting is given at least, and the longest time that they count for.
 const TAKEOVER_BLOCKS: u32 = 3;
 const MAX_ON_ITS_WAY: Duration = Duration::from_secs(60);
+/// How long the own receipt is waited for after the batch is seen to be accepted.
+const OWN_RECEIPT: Duration = Duration::from_secs(1);
 /// First and longest pause after a failed attempt.
 const MIN_PAUSE: Duration = Duration::from_millis(500);
 const MAX_PAUSE: Duration = Duration::from_secs(20);
@@ -344,6 +346,8 @@ impl Poster {
         // Gives no guard back: one that lives across the match would pin this task to its thread.
         let accepted = async {
             let _ = view.wait_for(|view| view.tip.is_some_and(|tip| tip.index >= index)).await;
+            // Mostly it is the own one, whose receipt comes at any moment.
+            tokio::time::sleep(OWN_RECEIPT).await;
         };
         let outcome = tokio::select! {
             outcome = self.transactions.send(&purpose, &request) => match outcome {

@@ -149,7 +149,12 @@ pub(crate) async fn drive(
             break;
         }
         if deadline.is_some_and(|deadline| Instant::now() > deadline) {
-            bail!("{acknowledged} transactions were acknowledged, {included} are in blocks");
+            let refused = sent.refused.load(Ordering::Acquire);
+            let reason = lock(&sent.first_refusal).take().unwrap_or_default();
+            bail!(
+                "{acknowledged} transactions were acknowledged, {included} are in blocks, {refused} \
+                 were refused: {reason}"
+            );
         }
         tokio::time::sleep(WATCH_EVERY).await;
     }
