@@ -9,6 +9,9 @@ use ande_store::BatchState;
 
 use common::{Cluster, config, log};
 
+/// Failure points belong to the whole process: the tests take turns where they share one.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 #[tokio::test]
 async fn a_crash_at_any_step_neither_loses_nor_repeats_a_batch() {
     crash_everywhere(config()).await;
@@ -20,6 +23,7 @@ async fn nor_one_whose_data_is_in_blobs() {
 }
 
 async fn crash_everywhere(config: BatcherConfig) {
+    let _turn = TURN.lock().await;
     log();
     let mut cluster = Cluster::start(4, config).await;
     let mut expected = 0u64;

@@ -87,7 +87,7 @@ impl TestCluster {
                 drain: Duration::from_millis(100),
                 propose_timeout: Some(plan.propose_timeout),
                 log: plan.log,
-                env: Vec::new(),
+                env: plan.env,
             },
             load_balancer: plan.load_balancer,
             on_orphan: OnOrphan::Kill,

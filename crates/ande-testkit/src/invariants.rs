@@ -25,6 +25,8 @@ pub struct PostedBatch {
     pub end: u64,
     /// Content hash.
     pub hash: B256,
+    /// Transaction of the settlement chain that brought it.
+    pub transaction: B256,
 }
 
 impl TestCluster {
@@ -142,12 +144,13 @@ impl TestCluster {
         let tip = coordinator.tip().call().await?.batchIndex;
         let events = coordinator.BatchAccepted_filter().from_block(0).query().await?;
         let mut batches: Vec<PostedBatch> = Vec::new();
-        for (event, _) in events {
+        for (event, log) in events {
             let batch = PostedBatch {
                 index: event.batchIndex,
                 start: event.startHeight,
                 end: event.endHeight,
                 hash: event.contentHash,
+                transaction: log.transaction_hash.wrap_err("an event of no transaction")?,
             };
             let (index, start) =
                 batches.last().map_or((1, 1), |last| (last.index + 1, last.end + 1));

@@ -30,6 +30,8 @@ pub struct Plan {
     pub load_balancer: bool,
     /// Log filter of the nodes.
     pub log: String,
+    /// Additional environment of the nodes.
+    pub env: Vec<(String, String)>,
 }
 
 impl Default for Plan {
@@ -46,6 +48,7 @@ impl Default for Plan {
             propose_timeout: Duration::from_secs(2),
             load_balancer: false,
             log: "info,arc_malachitebft=warn".to_owned(),
+            env: Vec::new(),
         }
     }
 }

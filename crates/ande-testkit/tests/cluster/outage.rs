@@ -2,8 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use alloy::{
+    consensus::{Transaction as _, TxEip1559},
+    primitives::{Address, Bytes, TxKind, keccak256},
+    providers::Provider as _,
+};
+use ande_devnet::{Acknowledged, SignedTransaction, account_key, sign, wait_until};
 use ande_testkit::{Plan, TestCluster};
 use eyre::{ContextCompat as _, Result, ensure};
+use serde_json::{Value, json};
 
 /// Seconds without settlement chain; `ANDE_TEST_L1_OUTAGE_SECS` sets another time.
 const L1_OUTAGE_SECS: u64 = 20;
@@ -36,7 +43,7 @@ async fn all_nodes_killed_at_once_resume() -> Result<()> {
             let report = load.finish().await?;
             let last = report.acknowledged.last().wrap_err("no load")?.hash;
             let rpc = cluster.rpc(0)?;
-            ande_devnet::wait_until(
+            wait_until(
                 "the last acknowledged transaction is in a block",
                 Duration::from_secs(15),
                 async || Ok(rpc.transaction_height(last).await?),
@@ -90,6 +97,114 @@ async fn blocks_go_on_without_the_settlement_chain_and_batches_catch_up() -> Res
                 back.elapsed().as_secs_f64()
             ));
             cluster.check_invariants(&report.acknowledged).await.map(|_| ())
+        })
+        .await
+}
+
+/// Unposted bytes from which on blocks get smaller; at twice as many they are empty.
+const UNPOSTED: usize = 1 << 20;
+const LARGE: usize = 40 << 10;
+const DRAIN: Duration = Duration::from_secs(150);
+/// Together more than may be unposted.
+const BACKLOG: u64 = (2 * UNPOSTED / LARGE) as u64 + 16;
+
+/// A transaction of bytes that no batch can compress.
+fn large_transaction(chain_id: u64, sender: usize, nonce: u64) -> Result<SignedTransaction> {
+    let word = |index: usize| keccak256(format!("{sender} {nonce} {index}"));
+    let input: Vec<u8> = (0..LARGE / 32).flat_map(|index| word(index).0).collect();
+    let transaction = TxEip1559 {
+        chain_id,
+        nonce,
+        gas_limit: 1_000_000,
+        max_fee_per_gas: 20_000_000_000,
+        max_priority_fee_per_gas: 1,
+        to: TxKind::Call(Address::with_last_byte(0xee)),
+        input: Bytes::from(input),
+        ..Default::default()
+    };
+    sign(&account_key(sender)?, transaction)
+}
+
+#[tokio::test]
+async fn a_backlog_stops_growing_and_drains_in_blobs() -> Result<()> {
+    // Those handed out as wallets come first.
+    const SENDERS: std::ops::Range<usize> = 1000..1004;
+    let limit = ("ANDE_BATCHER__MAX_UNPOSTED_BYTES".to_owned(), UNPOSTED.to_string());
+    // Epochs of 600 blocks: the sets known when the outage begins last longer than it.
+    let plan = Plan {
+        windows_per_epoch: 60,
+        // Fewer batches than settlement blocks, so that posting catches up.
+        batch_interval: Duration::from_secs(4),
+        env: vec![limit],
+        ..Plan::default()
+    };
+    TestCluster::start(plan)
+        .await?
+        .observed(async |cluster| {
+            cluster.wait_batched(cluster.height().await, Duration::from_secs(30)).await?;
+            let before = cluster.cluster().tip().await?.batchIndex;
+            cluster.processes().anvil().stop().await?;
+            let chain_id = cluster.cluster().deployment().l2_chain_id;
+            let mut acknowledged = Vec::new();
+            for index in 0..BACKLOG {
+                let turn = usize::try_from(index)? % SENDERS.len();
+                let nonce = index / SENDERS.len() as u64;
+                let signed = large_transaction(chain_id, SENDERS.start + turn, nonce)?;
+                cluster.submit(&cluster.rpc(turn)?, &signed).await?;
+                acknowledged.push(Acknowledged { hash: signed.hash, at: Instant::now() });
+            }
+            // The chain goes on, and takes no more than may be unposted.
+            let rpc = cluster.rpc(0)?;
+            let full = Duration::from_secs(90);
+            let stuck = wait_until("blocks are empty for the backlog", full, async || {
+                let head = rpc.height().await?;
+                let mut transactions = 0;
+                for height in head.saturating_sub(9)..=head {
+                    let block = rpc.block(height).await?.wrap_err("no block")?;
+                    transactions += block.transactions.len();
+                }
+                let pool: Value = rpc.call("txpool_status", json!([])).await?;
+                Ok((transactions == 0 && pool["pending"] != "0x0").then_some(pool))
+            })
+            .await?;
+            let blocks = cluster.check_each_once().await?;
+            let included = acknowledged.iter().filter(|ack| blocks.contains_key(&ack.hash)).count();
+            cluster.say(&format!(
+                "no settlement chain: {included} of {BACKLOG} in blocks, in the pool {stuck}"
+            ));
+            ensure!(
+                included * LARGE < 2 * UNPOSTED,
+                "{included} transactions of {LARGE} bytes are in blocks, the limit is {UNPOSTED}"
+            );
+            cluster.processes().anvil().start().await?;
+            let back = Instant::now();
+            let last = acknowledged.last().wrap_err("nothing was sent")?.hash;
+            wait_until("the backlog is in blocks", DRAIN, async || {
+                Ok(rpc.transaction_height(last).await?)
+            })
+            .await?;
+            let top = cluster.wait_in_sync(Duration::from_secs(30)).await?;
+            cluster.wait_batched(top, DRAIN).await?;
+            let took = back.elapsed();
+            cluster.check_invariants(&acknowledged).await?;
+
+            let l1 = cluster.l1()?;
+            let mut blobs = Vec::new();
+            for batch in cluster.check_batches().await?.iter().filter(|b| b.index > before) {
+                let posting = l1.get_transaction_by_hash(batch.transaction).await?;
+                let posting = posting.wrap_err("the posting is not known")?;
+                blobs.push(posting.blob_versioned_hashes().map_or(0, <[_]>::len));
+            }
+            cluster.say(&format!(
+                "posted {:.1} s after the settlement chain came back, blobs of batches: {blobs:?}",
+                took.as_secs_f64()
+            ));
+            let least = usize::try_from(BACKLOG)? * LARGE / (130_048 * 2);
+            ensure!(
+                blobs.iter().sum::<usize>() >= least && blobs.iter().any(|count| *count > 1),
+                "the backlog is not in blobs: {blobs:?}"
+            );
+            Ok(())
         })
         .await
 }
