@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    fmt::Write as _,
     net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
@@ -16,7 +17,11 @@ use eyre::{Result, WrapErr as _, bail, eyre};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use crate::{http::Connection, process::Usage};
+use crate::{
+    fates::{Answers, Found},
+    http::Connection,
+    process::{Stages, Usage},
+};
 
 /// Every so many transactions one is timed from its sending to its certified block.
 const SAMPLE_EVERY: usize = 16;
@@ -56,6 +61,8 @@ pub(crate) struct Outcome {
     pub(crate) latencies: Vec<Duration>,
     /// CPU time of the processes.
     pub(crate) cpu: Duration,
+    /// That of their threads by what they do.
+    pub(crate) stages: Stages,
     /// CPU time of this program.
     pub(crate) own_cpu: Duration,
     /// Memory of the processes before and after.
@@ -86,15 +93,30 @@ impl Outcome {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Sent {
     next: AtomicUsize,
+    answers: Answers,
     acknowledged: AtomicUsize,
     refused: AtomicUsize,
     first_refusal: Mutex<Option<String>>,
     /// Hashes of the sample and when they were sent.
     sample: Mutex<HashMap<B256, Instant>>,
     last_answer: AtomicU64,
+}
+
+impl Sent {
+    fn of(count: usize) -> Self {
+        Self {
+            next: AtomicUsize::default(),
+            answers: Answers::none_to(count),
+            acknowledged: AtomicUsize::default(),
+            refused: AtomicUsize::default(),
+            first_refusal: Mutex::default(),
+            sample: Mutex::default(),
+            last_answer: AtomicU64::default(),
+        }
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -111,7 +133,7 @@ pub(crate) async fn drive(
 ) -> Result<Outcome> {
     let before = Usage::of_all(&plan.pids)?;
     let own_before = Usage::of(std::process::id())?.cpu;
-    let sent = Arc::new(Sent::default());
+    let sent = Arc::new(Sent::of(transactions.len()));
     let watched = *plan.endpoints.first().ok_or_else(|| eyre!("no endpoint"))?;
     let mut watcher = Watcher::open(watched).await?;
     let first_block = watcher.height;
@@ -125,13 +147,14 @@ pub(crate) async fn drive(
         senders.spawn(async move { send(address, batch, rate, start, &transactions, &sent).await });
     }
     let mut latencies = Vec::new();
-    let mut included = 0;
+    let mut found = Found::none_of(&transactions);
     let mut last_inclusion = start;
-    let mut all_sent = false;
     let mut deadline = None;
     loop {
         for (hash, at) in watcher.new_transactions().await? {
-            included += 1;
+            if found.note(&hash).is_none() {
+                continue;
+            }
             last_inclusion = at;
             if let Some(from) = lock(&sent.sample).remove(&hash) {
                 latencies.push(at.duration_since(from));
@@ -140,21 +163,29 @@ pub(crate) async fn drive(
         while let Some(done) = senders.try_join_next() {
             done??;
         }
-        if !all_sent && senders.is_empty() {
-            all_sent = true;
+        if deadline.is_none() && senders.is_empty() {
             deadline = Some(Instant::now() + PATIENCE);
         }
-        let acknowledged = sent.acknowledged.load(Ordering::Acquire);
-        if all_sent && included >= acknowledged {
-            break;
-        }
-        if deadline.is_some_and(|deadline| Instant::now() > deadline) {
+        if let Some(deadline) = deadline {
+            let acknowledged = sent.acknowledged.load(Ordering::Acquire);
             let refused = sent.refused.load(Ordering::Acquire);
-            let reason = lock(&sent.first_refusal).take().unwrap_or_default();
-            bail!(
-                "{acknowledged} transactions were acknowledged, {included} are in blocks, {refused} \
-                 were refused: {reason}"
-            );
+            let late = Instant::now() > deadline;
+            if late || refused > 0 || found.count() >= acknowledged {
+                let (lost, behind) = found.missing(&transactions, &sent.answers);
+                if lost.is_empty() {
+                    break;
+                }
+                if late {
+                    let whereabouts = whereabouts(plan, &transactions[lost[0]]).await?;
+                    let reason = lock(&sent.first_refusal).take().unwrap_or_default();
+                    bail!(
+                        "{acknowledged} transactions were acknowledged, {} of them are lost and \
+                         {behind} wait behind a refused one; {refused} were refused: {reason}\n\
+                         {whereabouts}",
+                        lost.len()
+                    );
+                }
+            }
         }
         tokio::time::sleep(WATCH_EVERY).await;
     }
@@ -164,13 +195,14 @@ pub(crate) async fn drive(
     let sending = Duration::from_nanos(sent.last_answer.load(Ordering::Acquire));
     let acknowledged = sent.acknowledged.load(Ordering::Acquire);
     Ok(Outcome {
-        included,
+        included: found.count(),
         refused: sent.refused.load(Ordering::Acquire),
         first_refusal: lock(&sent.first_refusal).take(),
         elapsed: last_inclusion.duration_since(start),
         intake: acknowledged as f64 / sending.as_secs_f64().max(f64::EPSILON),
         latencies,
         cpu: after.cpu.saturating_sub(before.cpu),
+        stages: after.stages_since(&before),
         own_cpu: own_after.saturating_sub(own_before),
         memory: (before.memory, after.memory),
         blocks: watcher.height - first_block,
@@ -205,7 +237,7 @@ async fn send(
             }
         }
         let answer = connection.post(&body).await?;
-        let taken = count_results(answer, chunk.len());
+        let taken = sent.answers.note(from, chunk.len(), answer);
         sent.acknowledged.fetch_add(taken, Ordering::AcqRel);
         if taken < chunk.len() {
             sent.refused.fetch_add(chunk.len() - taken, Ordering::AcqRel);
@@ -242,10 +274,28 @@ fn write_request(body: &mut Vec<u8>, chunk: &[SignedTransaction]) {
     }
 }
 
-/// How many of the answers carry a result. Cheap: the generator must not be what is measured.
-fn count_results(answer: &[u8], expected: usize) -> usize {
-    let pattern = b"\"result\":";
-    answer.windows(pattern.len()).filter(|window| window == pattern).count().min(expected)
+/// What every endpoint says of a transaction.
+async fn whereabouts(plan: &Drive, signed: &SignedTransaction) -> Result<String> {
+    let SignedTransaction { hash, sender, nonce, .. } = signed;
+    let mut text = format!("the first: {hash}, nonce {nonce} of {sender}");
+    for address in &plan.endpoints {
+        let mut watcher = Watcher::open(*address).await?;
+        let body = |method: &str, params: &str| {
+            format!(
+                "{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"{method}\",\"params\":[{params}]}}"
+            )
+        };
+        let found = watcher.call(&body("eth_getTransactionByHash", &format!("\"{hash}\""))).await?;
+        let next = format!("\"{sender}\",\"latest\"");
+        let next = watcher.call(&body("eth_getTransactionCount", &next)).await?;
+        let pool = watcher.call(&body("txpool_status", "")).await?;
+        let seen = match found {
+            Value::Null => "is unknown".to_owned(),
+            found => format!("is in block {}", found["blockNumber"]),
+        };
+        write!(text, "\n{address}: {seen}; next nonce {next}, pool {pool}")?;
+    }
+    Ok(text)
 }
 
 /// Follows the head of one node.
@@ -333,13 +383,6 @@ mod tests {
     }
 
     #[test]
-    fn results_and_errors_are_told_apart() {
-        let answer =
-            br#"[{"jsonrpc":"2.0","id":0,"result":"0x1"},{"jsonrpc":"2.0","id":1,"error":{}}]"#;
-        assert_eq!(count_results(answer, 2), 1);
-    }
-
-    #[test]
     fn percentiles() {
         let latencies = (1..=100).map(Duration::from_millis).collect();
         let outcome = Outcome {
@@ -350,6 +393,7 @@ mod tests {
             intake: 0.0,
             latencies,
             cpu: Duration::from_millis(100),
+            stages: Stages::new(),
             own_cpu: Duration::ZERO,
             memory: (0, 0),
             blocks: 4,

@@ -2,14 +2,18 @@
 //! in the same run.
 
 mod drive;
+mod fates;
 mod http;
 mod process;
 mod report;
+mod restart;
 mod signed;
+mod soak;
 mod target;
 mod token;
 
 use std::{
+    fmt::Display,
     path::Path,
     process::ExitCode,
     sync::Arc,
@@ -22,9 +26,12 @@ use alloy::{
     providers::{Provider as _, ProviderBuilder},
     rpc::types::TransactionRequest,
 };
-use ande_devnet::{Executor, SignedTransaction, account_key, genesis_file, write_genesis};
+use ande_devnet::{
+    Executor, FUNDED_ACCOUNTS, SignedTransaction, account_key, genesis_file, write_genesis,
+};
 use clap::Parser;
 use eyre::{ContextCompat as _, Result, bail};
+use serde::Serialize;
 
 use crate::{
     drive::{Drive, Outcome, drive},
@@ -38,8 +45,9 @@ use crate::{
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo xtask bench",
-    after_help = "Examples:\n  cargo xtask bench\n  cargo xtask bench --transactions 20000 --sustained 10s\n  \
-                  cargo xtask bench --json > bench.json"
+    after_help = "Examples:\n  cargo xtask bench\n  cargo xtask bench --transactions 20000 --sustained 10\n  \
+                  cargo xtask bench --json > bench.json\n  cargo xtask bench --soak 10 --rate 1000\n  \
+                  cargo xtask bench --start"
 )]
 struct Options {
     /// Transactions of each burst.
@@ -66,9 +74,30 @@ struct Options {
     /// Only transfers.
     #[arg(long)]
     transfers_only: bool,
+    /// Only this: so many minutes of steady load on the cluster, with its memory at intervals.
+    #[arg(long, value_name = "MINUTES", conflicts_with = "start")]
+    soak: Option<u64>,
+    /// Only this: the time that a node needs to start.
+    #[arg(long)]
+    start: bool,
+    /// Accounts of the node that is started.
+    #[arg(long, default_value_t = 1_000_000)]
+    accounts: usize,
     /// Print one JSON document instead of tables.
     #[arg(long)]
     json: bool,
+}
+
+impl Options {
+    fn drive(&self, target: &Target, batch: usize, rate: Option<u32>) -> Result<Drive> {
+        Ok(Drive {
+            endpoints: target.endpoints()?,
+            connections: self.connections,
+            batch,
+            rate,
+            pids: target.pids(),
+        })
+    }
 }
 
 fn main() -> ExitCode {
@@ -94,6 +123,51 @@ async fn run(options: &Options) -> Result<()> {
     let dir = tempfile::Builder::new().prefix("ande-bench-").tempdir()?;
     let start = Instant::now();
     let say = |text: &str| eprintln!("{:>7.1}s  {text}", start.elapsed().as_secs_f64());
+    let outcome = if let Some(minutes) = options.soak {
+        soak(options, minutes, dir.path(), &say).await
+    } else if options.start {
+        restarts(options, dir.path(), &say).await
+    } else {
+        compare(options, dir.path(), &say).await
+    };
+    if outcome.is_err() {
+        say(&format!("data and logs of what failed stay in {}", dir.keep().display()));
+    }
+    outcome
+}
+
+/// Prints figures for people or for programs.
+fn print<T: Display + Serialize>(options: &Options, figures: &T) -> Result<()> {
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(figures)?);
+    } else {
+        println!("{figures}");
+    }
+    Ok(())
+}
+
+async fn soak(options: &Options, minutes: u64, dir: &Path, say: &dyn Fn(&str)) -> Result<()> {
+    let kind = Kind::Nodes(options.validators);
+    say(&format!("{}: {} tx/s for {minutes} minutes", kind.name(), options.rate));
+    let target = kind.start(dir, Duration::from_millis(options.block_time_ms)).await?;
+    let plan = options.drive(&target, 1, Some(options.rate))?;
+    let time = Duration::from_secs(minutes * 60);
+    let soak = soak::soak(&target, &plan, options.senders, time, say).await;
+    target.stop().await?;
+    print(options, &soak?)
+}
+
+async fn restarts(options: &Options, dir: &Path, say: &dyn Fn(&str)) -> Result<()> {
+    let Options { accounts, block_time_ms, .. } = options;
+    say(&format!("making a chain with {accounts} accounts"));
+    let others = accounts.saturating_sub(FUNDED_ACCOUNTS);
+    let mut cluster = target::start(dir, 1, Duration::from_millis(*block_time_ms), others).await?;
+    let starts = restart::restarts(&mut cluster, others + FUNDED_ACCOUNTS).await;
+    cluster.stop().await?;
+    print(options, &starts?)
+}
+
+async fn compare(options: &Options, dir: &Path, say: &dyn Fn(&str)) -> Result<()> {
     let block_time = Duration::from_millis(options.block_time_ms);
     let mut report = Report { load_before: load_average()?, ..Report::default() };
 
@@ -109,16 +183,10 @@ async fn run(options: &Options) -> Result<()> {
                 let name = kind.name();
                 let what = if *token { "token" } else { "transfer" };
                 say(&format!("{name}: {} {what}s, {batch} per request", options.transactions));
-                let place = dir.path().join(format!("{name}-{what}-{batch}"));
+                let place = dir.join(format!("{name}-{what}-{batch}"));
                 std::fs::create_dir_all(&place)?;
                 let target = kind.start(&place, block_time).await?;
-                let plan = Drive {
-                    endpoints: target.endpoints()?,
-                    connections: options.connections,
-                    batch,
-                    rate: None,
-                    pids: target.pids(),
-                };
+                let plan = options.drive(&target, batch, None)?;
                 let outcome = measure(&target, &plan, options, *token, options.transactions).await;
                 target.stop().await?;
                 report.rows.push(Row::new(&name, what, batch, None, &outcome?)?);
@@ -129,16 +197,10 @@ async fn run(options: &Options) -> Result<()> {
         let kind = Kind::Nodes(options.validators);
         let name = kind.name();
         say(&format!("{name}: {} tx/s for {} s", options.rate, options.sustained));
-        let place = dir.path().join("sustained");
+        let place = dir.join("sustained");
         std::fs::create_dir_all(&place)?;
         let target = kind.start(&place, block_time).await?;
-        let plan = Drive {
-            endpoints: target.endpoints()?,
-            connections: options.connections,
-            batch: 1,
-            rate: Some(options.rate),
-            pids: target.pids(),
-        };
+        let plan = options.drive(&target, 1, Some(options.rate))?;
         let count = usize::try_from(u64::from(options.rate) * options.sustained)?;
         let outcome = measure(&target, &plan, options, false, count).await;
         let settled = target.settled().await;
@@ -148,12 +210,7 @@ async fn run(options: &Options) -> Result<()> {
     }
     report.block_time = block_time;
     report.load_after = load_average()?;
-    if options.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
-    } else {
-        println!("{report}");
-    }
-    Ok(())
+    print(options, &report)
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -174,7 +231,7 @@ impl Kind {
     async fn start(self, dir: &Path, block_time: Duration) -> Result<Target> {
         match self {
             Self::Anvil => {
-                write_genesis(dir, Executor::Evm, CHAIN_ID)?;
+                write_genesis(dir, Executor::Evm, CHAIN_ID, 0)?;
                 Target::anvil(dir, &genesis_file(dir)).await
             }
             Self::Nodes(count) => Target::cluster(dir, count, block_time).await,

@@ -1,11 +1,11 @@
 //! The figures, for people and for programs.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use eyre::Result;
 use serde::Serialize;
 
-use crate::drive::Outcome;
+use crate::{drive::Outcome, process::STAGES};
 
 /// One measurement.
 #[derive(Clone, Debug, Serialize)]
@@ -30,6 +30,8 @@ pub(crate) struct Row {
     pub(crate) p99_ms: u128,
     /// CPU time of all processes per transaction, microseconds.
     pub(crate) cpu_us: f64,
+    /// Parts of it by stage; nothing for processes whose threads do not tell.
+    pub(crate) stages_us: BTreeMap<&'static str, f64>,
     /// CPU time of the load generator per transaction, microseconds.
     pub(crate) own_cpu_us: f64,
     /// Memory of all processes before, MiB.
@@ -65,6 +67,7 @@ impl Row {
             p50_ms: outcome.latency(0.5).as_millis(),
             p99_ms: outcome.latency(0.99).as_millis(),
             cpu_us: outcome.cpu_per_transaction().as_secs_f64() * 1e6,
+            stages_us: outcome.stages.iter().map(|(stage, cpu)| (*stage, per(*cpu))).collect(),
             own_cpu_us: per(outcome.own_cpu),
             memory_before_mib: outcome.memory.0 >> 20,
             memory_after_mib: outcome.memory.1 >> 20,
@@ -148,8 +151,28 @@ impl fmt::Display for Report {
                 yardstick
             )?;
         }
+        self.write_stages(f)?;
         if let Some(ms) = self.settled_after_ms {
             writeln!(f, "\nall blocks of the steady load were posted {ms} ms after the last one")?;
+        }
+        Ok(())
+    }
+}
+
+impl Report {
+    fn write_stages(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\nCPU time per transaction by stage, us\n{:<14} {:<9} {:>5}", "", "", "batch")?;
+        for stage in STAGES {
+            write!(f, " {stage:>9}")?;
+        }
+        writeln!(f, " {:>9}", "other")?;
+        for row in self.rows.iter().filter(|row| !row.stages_us.is_empty()) {
+            write!(f, "{:<14} {:<9} {:>5}", row.target, row.work, row.batch)?;
+            for stage in STAGES {
+                write!(f, " {:>9.1}", row.stages_us.get(stage).copied().unwrap_or_default())?;
+            }
+            let known: f64 = row.stages_us.values().sum();
+            writeln!(f, " {:>9.1}", (row.cpu_us - known).max(0.0))?;
         }
         Ok(())
     }

@@ -40,6 +40,43 @@ pub(crate) enum Target {
     },
 }
 
+/// Starts nodes with this many accounts that nobody uses.
+///
+/// # Errors
+/// When the contracts cannot be deployed or a node cannot be started.
+pub(crate) async fn start(
+    dir: &Path,
+    validators: usize,
+    block_time: Duration,
+    other_accounts: usize,
+) -> Result<Cluster> {
+    let config = ClusterConfig {
+        dir: dir.to_path_buf(),
+        stakes: vec![1000; validators],
+        ports: Ports::free(validators)?,
+        l2_chain_id: CHAIN_ID,
+        executor: Executor::Evm,
+        other_accounts,
+        block_time,
+        rotation: 100,
+        windows_per_epoch: 100,
+        l1_block_time_secs: 1,
+        nodes: NodeSettings {
+            heartbeat: Duration::from_secs(10),
+            batch_interval: Duration::from_secs(2),
+            takeover: Duration::from_secs(10),
+            l1_poll_interval: Duration::from_millis(250),
+            drain: Duration::ZERO,
+            propose_timeout: Some(Duration::from_secs(3)),
+            log: "warn".to_owned(),
+            env: NODE_LIMITS.map(|(name, value)| (name.into(), value.into())).to_vec(),
+        },
+        load_balancer: false,
+        on_orphan: OnOrphan::Kill,
+    };
+    Cluster::start(config, &|_| ()).await
+}
+
 impl Target {
     /// A cluster of this many validators.
     ///
@@ -50,30 +87,7 @@ impl Target {
         validators: usize,
         block_time: Duration,
     ) -> Result<Self> {
-        let config = ClusterConfig {
-            dir: dir.to_path_buf(),
-            stakes: vec![1000; validators],
-            ports: Ports::free(validators)?,
-            l2_chain_id: CHAIN_ID,
-            executor: Executor::Evm,
-            block_time,
-            rotation: 100,
-            windows_per_epoch: 100,
-            l1_block_time_secs: 1,
-            nodes: NodeSettings {
-                heartbeat: Duration::from_secs(10),
-                batch_interval: Duration::from_secs(2),
-                takeover: Duration::from_secs(10),
-                l1_poll_interval: Duration::from_millis(250),
-                drain: Duration::ZERO,
-                propose_timeout: Some(Duration::from_secs(3)),
-                log: "warn".to_owned(),
-                env: NODE_LIMITS.map(|(name, value)| (name.into(), value.into())).to_vec(),
-            },
-            load_balancer: false,
-            on_orphan: OnOrphan::Kill,
-        };
-        let mut cluster = Cluster::start(config, &|_| ()).await?;
+        let mut cluster = start(dir, validators, block_time, 0).await?;
         cluster.wait_healthy(&|_| ()).await?;
         Ok(Self::Cluster(Box::new(cluster)))
     }

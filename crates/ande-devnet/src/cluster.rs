@@ -44,6 +44,8 @@ pub struct ClusterConfig {
     pub l2_chain_id: u64,
     /// What the nodes execute with.
     pub executor: Executor,
+    /// Accounts of the genesis beside those with keys.
+    pub other_accounts: usize,
     /// Time between blocks.
     pub block_time: Duration,
     /// Heights per window.
@@ -586,7 +588,12 @@ async fn deploy_all(config: &ClusterConfig, anvil: &Anvil, nodes: &[Node]) -> Re
     let bank = Account::bank(&url)?;
     let plan = DeployPlan {
         l2_chain_id: config.l2_chain_id,
-        genesis_hash: write_genesis(&config.dir, config.executor, config.l2_chain_id)?,
+        genesis_hash: write_genesis(
+            &config.dir,
+            config.executor,
+            config.l2_chain_id,
+            config.other_accounts,
+        )?,
         rotation: config.rotation,
         windows_per_epoch: config.windows_per_epoch,
         min_validators: u16::try_from(nodes.len())?,

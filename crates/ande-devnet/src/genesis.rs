@@ -23,6 +23,8 @@ const GAS_LIMIT: u64 = 1_000_000_000;
 const BASE_FEE_WEI: u64 = 1_000_000_000;
 /// Ether of every account that the genesis funds.
 const ACCOUNT_ETHER: &str = "10000";
+/// Address of the first account that is only there to be many.
+const FIRST_OTHER: u64 = 0xacc0_0000_0000;
 /// Accounts for tools and load.
 pub const FUNDED_ACCOUNTS: usize = 1024;
 
@@ -62,15 +64,21 @@ pub fn genesis_file(dir: &Path) -> PathBuf {
     dir.join(GENESIS_FILE)
 }
 
-/// Writes the genesis file if the executor needs one and returns the hash of block 0.
+/// Writes the genesis file if the executor needs one and returns the hash of block 0. Beside the
+/// accounts with keys it funds `others` that nobody has a key of.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn write_genesis(dir: &Path, executor: Executor, l2_chain_id: u64) -> Result<B256> {
+pub fn write_genesis(
+    dir: &Path,
+    executor: Executor,
+    l2_chain_id: u64,
+    others: usize,
+) -> Result<B256> {
     match executor {
         Executor::None => Ok(NoneGenesis::new(l2_chain_id).hash()),
         Executor::Evm => {
-            let text = serde_json::to_string_pretty(&genesis(l2_chain_id)?)?;
+            let text = serde_json::to_string_pretty(&genesis(l2_chain_id, others)?)?;
             let genesis = EvmGenesis::from_json(&text).wrap_err("genesis of the local chain")?;
             fs::write(genesis_file(dir), text)?;
             Ok(genesis.hash())
@@ -78,12 +86,16 @@ pub fn write_genesis(dir: &Path, executor: Executor, l2_chain_id: u64) -> Result
     }
 }
 
-fn genesis(l2_chain_id: u64) -> Result<Value> {
+fn genesis(l2_chain_id: u64, others: usize) -> Result<Value> {
     let balance = format!("{:#x}", parse_ether(ACCOUNT_ETHER)?);
     let mut alloc = Map::new();
     for index in 0..FUNDED_ACCOUNTS {
         let address: Address = account_key(index)?.address();
         alloc.insert(address.to_string(), json!({ "balance": balance }));
+    }
+    for index in 0..others as u64 {
+        let address = Address::left_padding_from(&(FIRST_OTHER + index).to_be_bytes());
+        alloc.insert(address.to_string(), json!({ "balance": "0x1" }));
     }
     alloc.insert(
         BEACON_ROOTS_ADDRESS.to_string(),
@@ -123,9 +135,10 @@ mod tests {
     #[test]
     fn the_file_is_the_genesis_whose_hash_is_registered() {
         let dir = tempfile::tempdir().unwrap();
-        let hash = write_genesis(dir.path(), Executor::Evm, 6174).unwrap();
+        let hash = write_genesis(dir.path(), Executor::Evm, 6174, 0).unwrap();
         let text = fs::read_to_string(genesis_file(dir.path())).unwrap();
         assert_eq!(EvmGenesis::from_json(&text).unwrap().hash(), hash);
-        assert_ne!(write_genesis(dir.path(), Executor::None, 6174).unwrap(), hash);
+        assert_ne!(write_genesis(dir.path(), Executor::None, 6174, 0).unwrap(), hash);
+        assert_ne!(write_genesis(dir.path(), Executor::Evm, 6174, 1).unwrap(), hash);
     }
 }

@@ -86,6 +86,7 @@ impl Options {
             ports,
             l2_chain_id: L2_CHAIN_ID,
             executor: self.executor.or(stored.map(|chain| chain.executor)).unwrap_or(Executor::Evm),
+            other_accounts: 0,
             block_time,
             rotation,
             windows_per_epoch,

@@ -1,6 +1,10 @@
 //! Command line of the node and its exit codes.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use clap::{Parser, Subcommand};
 
@@ -68,7 +72,15 @@ fn run(cli: &Cli) -> Result<(), NodeError> {
     if cli.check_config {
         return check_only(&config);
     }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let started = AtomicUsize::new(0);
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores)
+        // The threads that serve are the first ones; those after them do what takes long.
+        .thread_name_fn(move || match started.fetch_add(1, Ordering::Relaxed) {
+            index if index < cores => "ande-serve".to_owned(),
+            _ => "ande-work".to_owned(),
+        })
         .enable_all()
         .build()
         .map_err(NodeError::Runtime)?;

@@ -75,6 +75,7 @@ impl TestCluster {
             stakes: plan.stakes,
             l2_chain_id: L2_CHAIN_ID,
             executor: plan.executor,
+            other_accounts: 0,
             block_time: plan.block_time,
             rotation: plan.rotation,
             windows_per_epoch: plan.windows_per_epoch,
