@@ -247,7 +247,7 @@ impl Chain {
     }
 
     /// Bytes of transactions that a block built now may have.
-    fn room(&self) -> usize {
+    pub(crate) fn room(&self) -> usize {
         let config = &self.parts.config;
         let accepted = self.parts.store.heads().borrow().safe;
         let unposted = self.unposted.lock().bytes(accepted);

@@ -72,7 +72,7 @@ impl Chain {
         if payload.transactions.is_empty() && some_wait {
             return Err("its block is empty and transactions wait".into());
         }
-        let (bytes, limit) = (payload.transactions.length(), self.parts.config.max_block_bytes);
+        let (bytes, limit) = (payload.transactions.length(), self.room());
         if bytes > limit {
             return Err(format!("{bytes} bytes of transactions exceed the limit of {limit}"));
         }
