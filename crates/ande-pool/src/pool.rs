@@ -1,6 +1,7 @@
 //! The pool.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
@@ -27,6 +28,8 @@ pub struct Pool {
     pub(crate) base_fee: u128,
     bytes: usize,
     arrivals: u64,
+    /// Highest turn of a transaction that came into a block.
+    pub(crate) served: u64,
     /// Transactions in a run.
     executable: usize,
     pub(crate) by_hash: HashMap<B256, Entry>,
@@ -89,6 +92,7 @@ impl Pool {
             accounts,
             bytes: 0,
             arrivals: 0,
+            served: 0,
             executable: 0,
             by_hash: HashMap::new(),
             by_sender: HashMap::new(),
@@ -322,9 +326,12 @@ impl Pool {
         now: Duration,
         first: Queue,
     ) -> Result<Inserted, PoolError> {
+        let before = self.by_sender.get(&tx.sender()).and_then(|queue| queue.before(tx.nonce()));
+        let behind = before.map_or(0, |before| before.turn.saturating_add(1));
+        let turn = self.served.max(behind);
         // The replaced one goes first: its room counts, and it must not be a victim.
         let replaced = place.replaces.and_then(|hash| self.unlink(&hash));
-        let victims = match self.make_room(&tx, place.standing) {
+        let victims = match self.make_room(&tx, place.standing, turn) {
             Ok(victims) => victims,
             Err(error) => {
                 replaced.into_iter().for_each(|entry| self.link(entry));
@@ -334,7 +341,7 @@ impl Pool {
         let kind = replaced.map_or(InsertKind::New, |old| InsertKind::Replaced(old.tx.hash()));
         self.arrivals += 1;
         self.by_sender.entry(tx.sender()).or_insert(first);
-        self.link(Entry { tx: Arc::new(tx), arrival: self.arrivals, since: now });
+        self.link(Entry { tx: Arc::new(tx), arrival: self.arrivals, turn, since: now });
         let evicted = victims.iter().map(|victim| victim.tx.hash()).collect();
         Ok(Inserted { kind, evicted })
     }
@@ -344,12 +351,13 @@ impl Pool {
         &mut self,
         tx: &PooledTransaction,
         standing: Standing,
+        turn: u64,
     ) -> Result<Vec<Entry>, PoolError> {
         let mut victims = Vec::new();
         while self.len() >= self.limits.max_transactions
             || self.bytes.saturating_add(tx.size()) > self.limits.max_bytes
         {
-            match self.least_deserving_other(tx, standing) {
+            match self.least_deserving_other(tx, standing, turn) {
                 Ok(hash) => victims.extend(self.unlink(&hash)),
                 Err(error) => {
                     victims.into_iter().rev().for_each(|victim| self.link(victim));
@@ -364,11 +372,12 @@ impl Pool {
         &self,
         tx: &PooledTransaction,
         standing: Standing,
+        turn: u64,
     ) -> Result<B256, PoolError> {
         let (tip, sender) = (tx.max_priority_fee_per_gas(), tx.sender());
-        let (lowest_standing, lowest, _, victim) =
+        let (lowest_standing, lowest, last, _, victim) =
             self.tails.iter().find(|(.., victim)| *victim != sender).ok_or(PoolError::Full)?;
-        if (*lowest_standing, *lowest) >= (standing, tip) {
+        if (*lowest_standing, *lowest, *last) >= (standing, tip, Reverse(turn)) {
             return Err(if *lowest_standing == standing && *lowest > tip {
                 PoolError::Underpriced { tip, needed: lowest.saturating_add(1) }
             } else {

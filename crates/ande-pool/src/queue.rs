@@ -11,6 +11,8 @@ use crate::{Account, AccountError, PooledTransaction};
 pub(crate) struct Entry {
     pub(crate) tx: Arc<PooledTransaction>,
     pub(crate) arrival: u64,
+    /// Its turn among those of equal tip, see [`Pool::best`](crate::Pool::best).
+    pub(crate) turn: u64,
     /// When it arrived, on the caller's clock.
     pub(crate) since: Duration,
 }
@@ -26,8 +28,9 @@ pub(crate) enum Standing {
     Guaranteed,
 }
 
-/// Least deserving first; lowest tip first; of equal tips the latest arrival first.
-pub(crate) type TailKey = (Standing, u128, Reverse<u64>, Address);
+/// Least deserving first; lowest tip first; of equal tips the last turn first, then the latest
+/// arrival.
+pub(crate) type TailKey = (Standing, u128, Reverse<u64>, Reverse<u64>, Address);
 
 /// What the pool's indices know of a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,6 +84,11 @@ impl Queue {
 
     pub(crate) fn get(&self, nonce: u64) -> Option<&Entry> {
         self.entries.get(&nonce)
+    }
+
+    /// The transaction with the highest nonce below this one.
+    pub(crate) fn before(&self, nonce: u64) -> Option<&Entry> {
+        self.entries.range(..nonce).next_back().map(|(_, entry)| entry)
     }
 
     pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
@@ -181,7 +189,8 @@ impl Queue {
             } else {
                 Standing::Waiting
             };
-            (standing, entry.tx.max_priority_fee_per_gas(), Reverse(entry.arrival), sender)
+            let (turn, arrival) = (Reverse(entry.turn), Reverse(entry.arrival));
+            (standing, entry.tx.max_priority_fee_per_gas(), turn, arrival, sender)
         });
         let head = self.run().next().map(|entry| (entry.tx.max_fee_per_gas(), sender));
         Keys { tail, head, run: self.run, held_back: self.short || self.unread }

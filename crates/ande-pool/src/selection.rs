@@ -26,8 +26,13 @@ impl BlockRoom {
 
 impl Pool {
     /// The transactions for a block: of each sender in nonce order, between senders by falling
-    /// tip, of equal tips the earlier arrival first. A sender whose next transaction does not fit
-    /// waits for the next block, the others go on.
+    /// tip, of equal tips by turn, of equal turns the earlier arrival first. A sender whose next
+    /// transaction does not fit waits for the next block, the others go on.
+    ///
+    /// *Turns* share blocks between senders that pay the same: the turn of a transaction is one
+    /// after that of the sender's transaction before it, and at least the highest that was in a
+    /// block when it came. So a sender that has nothing waiting comes before the backlog of those
+    /// that do, and every backlog moves on.
     #[must_use]
     pub fn best(&self, mut room: BlockRoom) -> Vec<Arc<PooledTransaction>> {
         let mut heads: BinaryHeap<Head<'_, _>> = self
@@ -67,8 +72,8 @@ impl<'a, I: Iterator<Item = &'a Entry>> Head<'a, I> {
 }
 
 impl<I> Head<'_, I> {
-    const fn key(&self) -> (u128, Reverse<u64>) {
-        (self.tip, Reverse(self.entry.arrival))
+    const fn key(&self) -> (u128, Reverse<u64>, Reverse<u64>) {
+        (self.tip, Reverse(self.entry.turn), Reverse(self.entry.arrival))
     }
 }
 

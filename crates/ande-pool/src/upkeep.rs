@@ -21,6 +21,7 @@ impl Pool {
             senders.iter().map(|sender| (*sender, Vec::new())).collect();
         for hash in included {
             if let Some(entry) = self.forget(hash) {
+                self.served = self.served.max(entry.turn);
                 nonces.entry(entry.tx.sender()).or_default().push(entry.tx.nonce());
             }
         }

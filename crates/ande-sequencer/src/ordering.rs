@@ -6,7 +6,7 @@ use ande_pool::{Rank, TransactionSummary, check_order, order_by_tip};
 /// Which order the transactions of a block have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ordering {
-    /// As the proposer's pool gives them: by tip and arrival. Nobody else can check that.
+    /// As the proposer's pool gives them: by tip and turn. Nobody else can check that.
     #[default]
     Arrival,
     /// *Tip-descending, nonce-respecting*, see [`check_order`]: a proposal in another order is

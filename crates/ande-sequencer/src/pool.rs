@@ -311,7 +311,7 @@ impl TransactionPool {
         Ok(included.first().copied().unwrap_or(false))
     }
 
-    /// The next transactions by tip and arrival, RLP-encoded at most `max_bytes` together.
+    /// The next transactions as the pool chooses them, RLP-encoded at most `max_bytes` together.
     #[must_use]
     pub fn best(&self, max_transactions: usize, max_bytes: usize) -> Vec<Bytes> {
         let bytes = max_bytes.saturating_sub(RLP_LIST_HEADER);

@@ -38,6 +38,21 @@ fn nobody_leaves_for_an_equal_or_cheaper_one() {
 }
 
 #[test]
+fn backlogs_make_room_for_senders_that_have_less_waiting() {
+    let mut pool = full_at(4);
+    let backlog: Vec<_> = (0..4).map(|nonce| Spec::new(0, nonce, 5).signed()).collect();
+    backlog.iter().for_each(|tx| drop(insert(&mut pool, tx.clone()).unwrap()));
+    let inserted = insert(&mut pool, Spec::new(1, 0, 5).signed()).unwrap();
+    assert_eq!(inserted.evicted, [backlog[3].hash()]);
+    let inserted = insert(&mut pool, Spec::new(1, 1, 5).signed()).unwrap();
+    assert_eq!(inserted.evicted, [backlog[2].hash()]);
+    // Now both have as much, and less than the tip buys nothing.
+    assert_eq!(insert(&mut pool, Spec::new(1, 2, 5).signed()), Err(PoolError::Full));
+    let error = insert(&mut pool, Spec::new(2, 0, 4).signed()).unwrap_err();
+    assert_eq!(error, PoolError::Underpriced { tip: 4, needed: 6 });
+}
+
+#[test]
 fn of_equals_the_latest_leaves() {
     let mut pool = full_at(2);
     let [early, late] = [0, 1].map(|sender| Spec::new(sender, 0, 1).signed());

@@ -1,6 +1,6 @@
 //! Random histories against a pool that a child could write.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
 use alloy_primitives::{Address, B256};
 use ande_pool::{BlockRoom, InsertKind, Inserted, Pool, PoolError, PoolLimits, PooledTransaction};
@@ -41,9 +41,9 @@ fn limits() -> impl Strategy<Value = PoolLimits> {
     )
 }
 
-/// Everything that is pooled, in order of arrival.
+/// Everything that is pooled, in order of arrival, and everybody's turns.
 #[derive(Default)]
-struct Model(Vec<Arc<PooledTransaction>>);
+struct Model(Vec<Arc<PooledTransaction>>, HashMap<B256, u64>);
 
 impl Model {
     fn of(&self, sender: Address) -> impl Iterator<Item = &Arc<PooledTransaction>> {
@@ -92,6 +92,9 @@ impl Model {
                         assert!(self.of(tx.sender()).count() < limits.max_per_sender);
                     }
                 }
+                let before = self.of(tx.sender()).filter(|it| it.nonce() < tx.nonce());
+                let turn =
+                    before.max_by_key(|it| it.nonce()).map_or(0, |it| self.1[&it.hash()] + 1);
                 for hash in evicted {
                     assert!(self.is_full_for(tx.size(), limits), "evicted without need");
                     let cheapest_end = self
@@ -99,16 +102,18 @@ impl Model {
                         .iter()
                         .filter(|end| end.sender() != tx.sender())
                         .filter(|end| self.of(end.sender()).all(|it| it.nonce() <= end.nonce()))
-                        .map(|end| tip(end))
+                        .map(|end| (tip(end), Reverse(self.1[&end.hash()])))
                         .min();
                     let victim = self.remove(*hash);
-                    assert!(tip(&victim) < tip(tx) && victim.sender() != tx.sender());
-                    assert_eq!(cheapest_end, Some(tip(&victim)), "a cheaper one stays");
+                    let worth = (tip(&victim), Reverse(self.1[hash]));
+                    assert!(worth < (tip(tx), Reverse(turn)) && victim.sender() != tx.sender());
+                    assert_eq!(cheapest_end, Some(worth), "one that deserves it less stays");
                     assert!(
                         self.of(victim.sender()).all(|other| other.nonce() < victim.nonce()),
                         "an eviction leaves a gap"
                     );
                 }
+                self.1.insert(tx.hash(), turn);
                 self.0.push(Arc::new(tx.clone()));
             }
             Err(PoolError::ReplacementUnderpriced) => {
@@ -141,14 +146,15 @@ impl Model {
             queues.entry(tx.sender()).or_default().push((arrival, tx));
         }
         for queue in queues.values_mut() {
-            queue.sort_by_key(|(_, tx)| std::cmp::Reverse(tx.nonce()));
+            queue.sort_by_key(|(_, tx)| Reverse(tx.nonce()));
         }
         let (mut chosen, mut room) = (Vec::new(), max_bytes);
         while chosen.len() < max_transactions {
             let Some(queue) =
                 queues.values_mut().filter(|queue| !queue.is_empty()).max_by_key(|queue| {
                     let (arrival, tx) = queue.last().unwrap();
-                    (tx.max_priority_fee_per_gas(), std::cmp::Reverse(*arrival))
+                    let turn = self.1[&tx.hash()];
+                    (tx.max_priority_fee_per_gas(), Reverse((turn, *arrival)))
                 })
             else {
                 break;

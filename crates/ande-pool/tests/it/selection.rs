@@ -43,6 +43,44 @@ fn of_equal_tips_the_earlier_goes_first() {
 }
 
 #[test]
+fn of_equal_tips_senders_take_turns() {
+    let pool = filled(&[
+        Spec::new(3, 0, 1),
+        Spec::new(3, 1, 1),
+        Spec::new(3, 2, 1),
+        Spec::new(1, 0, 1),
+        Spec::new(1, 1, 1),
+        Spec::new(2, 0, 2),
+    ]);
+    assert_eq!(chosen(&pool, ALL, ALL), [(2, 0), (3, 0), (1, 0), (3, 1), (1, 1), (3, 2)]);
+}
+
+#[test]
+fn who_has_nothing_waiting_comes_before_the_backlog_of_others() {
+    let (mut pool, state) = crate::state::pool(PoolLimits::default());
+    let all: Vec<_> = (0..4).flat_map(|nonce| [(0, nonce), (1, nonce)]).collect();
+    for (sender, nonce) in &all {
+        insert(&mut pool, Spec::new(*sender, *nonce, 1).signed()).unwrap();
+    }
+    let mut order = Vec::new();
+    for (round, latecomer) in [2, 3, 4].into_iter().enumerate() {
+        insert(&mut pool, Spec::new(latecomer, 0, 1).signed()).unwrap();
+        let block = pool.best(BlockRoom::of(3));
+        let places = chosen(&pool, 3, ALL);
+        for (sender, nonce) in &places {
+            state.set(*sender, nonce + 1, alloy_primitives::U256::MAX);
+        }
+        order.extend(places);
+        let hashes: Vec<_> = block.iter().map(|tx| tx.hash()).collect();
+        let senders: Vec<_> = block.iter().map(|tx| tx.sender()).collect();
+        assert!(pool.commit(&hashes, &senders).is_empty(), "round {round}");
+    }
+    // Each latecomer is in the block after it came, and both backlogs move on.
+    let expected = [(0, 0), (1, 0), (2, 0), (3, 0), (0, 1), (1, 1), (4, 0), (0, 2), (1, 2)];
+    assert_eq!(order, expected);
+}
+
+#[test]
 fn counts_and_bytes_are_bounded() {
     let pool = filled(&[
         Spec { input: 500, ..Spec::new(0, 0, 9) },
