@@ -172,7 +172,7 @@ fn accounts_and_slots_are_proven_present_and_absent() {
     store.flush().unwrap();
     next_block(&store, &mut model, &mut random);
     let refused = store.proof(1, Address::ZERO, &[]).unwrap_err();
-    assert!(matches!(refused, StateError::NotProvable { number: 1, oldest: 38 }), "{refused}");
+    assert!(matches!(refused, StateError::NotProvable { number: 1, oldest: 38, .. }), "{refused}");
 }
 
 #[test]
@@ -355,6 +355,53 @@ fn changes_that_contradict_themselves_are_refused() {
     let refused = with(change(None, false, &[]), &wrong).unwrap_err();
     assert!(matches!(refused, StateError::BadCode { .. }), "{refused}");
     with(change(Some(account), false, &[]), &[(account.code_hash, code)]).unwrap();
+}
+
+#[test]
+fn receipts_are_kept_as_deep_as_configured() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut random = Random(11);
+    let mut model = Model::default();
+    let open = |receipt_blocks| {
+        let options = StateOptions { history_blocks: 5, receipt_blocks, recent: 2, ..options() };
+        StateStore::open(dir.path(), options).unwrap()
+    };
+    let check = |store: &StateStore, model: &Model, oldest: u64| {
+        store.flush().unwrap();
+        let head = store.head().unwrap().number;
+        for number in (0..=0).chain(oldest..=head) {
+            assert_eq!(store.receipts(number).unwrap().unwrap(), model.receipts(number));
+        }
+        for number in 1..oldest {
+            let refused = store.receipts(number).unwrap_err();
+            let StateError::NoReceipts { number: named, oldest: kept } = refused else {
+                panic!("{refused}")
+            };
+            assert_eq!((named, kept), (number, oldest));
+            assert_eq!(store.block(number).unwrap(), Some(model.block(number)));
+        }
+        assert_eq!(store.receipts(head + 1).unwrap(), None);
+    };
+    let mut store = open(Some(10));
+    genesis(&store, &mut model, &mut random);
+    for number in 1..=30_u64 {
+        next_block(&store, &mut model, &mut random);
+        if number % 6 == 0 {
+            check(&store, &model, number.saturating_sub(10).max(1));
+        }
+    }
+    // All from now on: what is gone stays gone.
+    drop(store);
+    store = open(None);
+    (0..15).for_each(|_| next_block(&store, &mut model, &mut random));
+    check(&store, &model, 20);
+    // Fewer: the rest goes a few with each block.
+    drop(store);
+    store = open(Some(5));
+    next_block(&store, &mut model, &mut random);
+    check(&store, &model, 24);
+    (0..9).for_each(|_| next_block(&store, &mut model, &mut random));
+    check(&store, &model, 50);
 }
 
 #[test]

@@ -23,8 +23,8 @@ pub(crate) const STATE_DIR: &str = "state";
 
 /// Block 0 of the configured chain.
 pub(crate) enum Genesis {
-    /// Of the EVM, and how many blocks back its state can be asked for.
-    Evm(Box<EvmGenesis>, u64),
+    /// Of the EVM, and how much of its past is kept.
+    Evm(Box<EvmGenesis>, StateOptions),
     /// Of a chain that executes nothing.
     None(NoneGenesis),
 }
@@ -35,7 +35,7 @@ impl Genesis {
     /// # Errors
     /// A file that is no genesis of this chain.
     pub(crate) fn read(config: &NodeConfig) -> Result<Self, NodeError> {
-        let ExecutorConfig::Evm { genesis: path, history_blocks } = &config.executor else {
+        let ExecutorConfig::Evm { genesis: path, kept } = &config.executor else {
             return Ok(Self::None(NoneGenesis::new(config.l2_chain_id)));
         };
         let wrong = |source: GenesisFault| NodeError::Genesis { path: path.clone(), source };
@@ -50,7 +50,7 @@ impl Genesis {
         if found != expected {
             return Err(wrong(GenesisFault::Chain { found, expected }));
         }
-        Ok(Self::Evm(Box::new(genesis), *history_blocks))
+        Ok(Self::Evm(Box::new(genesis), kept.clone()))
     }
 
     /// Block 0.
@@ -141,7 +141,7 @@ pub(crate) async fn open(
     store: &Store,
     senders: Arc<SenderCache>,
 ) -> Result<Execution, NodeError> {
-    let (genesis, history_blocks) = match genesis {
+    let (genesis, state) = match genesis {
         Genesis::None(genesis) => {
             return Ok(Execution {
                 executor: Arc::new(NoneExecutor::new(genesis, Arc::new(StoreIndex(store.clone())))),
@@ -151,13 +151,9 @@ pub(crate) async fn open(
                 client: None,
             });
         }
-        Genesis::Evm(genesis, history_blocks) => (*genesis, history_blocks),
+        Genesis::Evm(genesis, kept) => (*genesis, kept),
     };
-    let settings = EvmConfig {
-        genesis,
-        dir: config.data_dir.join(STATE_DIR),
-        state: StateOptions { history_blocks, ..StateOptions::default() },
-    };
+    let settings = EvmConfig { genesis, dir: config.data_dir.join(STATE_DIR), state };
     // Reads the whole state of a long-lived chain.
     let evm = tokio::task::spawn_blocking(move || EmbeddedExecutor::open(settings, senders))
         .await

@@ -11,7 +11,7 @@ use ande_l1::{BlobSource, L1Config, L1Reader, TxConfig, TxManager};
 use ande_peer::{Hello, PeerAuth, PeerClient, PeerTimeouts};
 use ande_pool::{Pool, PoolLimits};
 use ande_primitives::{Domain, Height, MAX_COMMITTEE, NodeKey, ValidatorKey};
-use ande_rpc::{NodeInfo, RpcApis, RpcLimits, RpcServices};
+use ande_rpc::{NodeInfo, RpcApis, RpcServices};
 use ande_sequencer::{
     Chain, ChainParts, Gossip, Ingress, PeerDirectory, SenderCache, SequencerConfig,
     TransactionPool,
@@ -190,13 +190,7 @@ async fn assemble(
     let senders = Arc::new(SenderCache::new());
     let external = execution::client(&config, keys.client.clone())?;
     let execution = execution::open(genesis, external, &config, &store, senders.clone()).await?;
-    let limits = PoolLimits {
-        max_transactions: config.pool_max_transactions,
-        max_bytes: config.pool_max_bytes,
-        max_per_sender: config.pool_max_per_sender,
-        block_gas_limit: execution.gas_limit,
-        ..PoolLimits::default()
-    };
+    let limits = PoolLimits { block_gas_limit: execution.gas_limit, ..config.pool.clone() };
     let pool = Arc::new(
         TransactionPool::open(
             Pool::new(limits, execution.accounts.clone()),
@@ -282,7 +276,7 @@ async fn assemble(
         metrics: metrics.clone(),
         engine_metrics: Some(ande_consensus_bft::export_metrics),
         draining: shutdown.draining.clone(),
-        limits: RpcLimits::default(),
+        limits: config.rpc_limits,
     };
     let peers = ande_peer::router(
         PeerAuth::new(keys.node.clone(), config.l2_chain_id, directory.allowed()),
@@ -304,7 +298,7 @@ async fn assemble(
         ingress: ingress.clone(),
         client: execution.client(),
         peer_client,
-        pool_capacity: config.pool_max_transactions,
+        pool_capacity: config.pool.max_transactions,
         data_dir: config.data_dir.clone(),
     };
     services.spawn(named("observer", done(observe(observed, stop.clone()))));
@@ -471,7 +465,7 @@ fn node_info(config: &NodeConfig, keys: &Keys, genesis: alloy_primitives::Bytes)
         genesis,
         block_time: config.block_time,
         batcher_enabled: config.batcher_enabled,
-        pool_capacity: config.pool_max_transactions,
+        pool_capacity: config.pool.max_transactions,
     }
 }
 

@@ -183,7 +183,7 @@ impl Context {
         match self.receipts(number).await {
             Ok(receipts) => Ok(Some(receipts)),
             // Old blocks outlive their receipts.
-            Err(RpcError::Failed(_)) => Ok(None),
+            Err(RpcError::Failed(_) | RpcError::Pruned(_)) => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -17,6 +17,9 @@ use crate::methods::{SUBSCRIBE, UNSUBSCRIBE, WAITING};
 const NOT_SUPPORTED: i32 = -32601;
 const NO_NOTIFICATIONS: &str = "notifications not supported";
 const INTERNAL_ERROR: i32 = -32603;
+/// Code and text for what is refused because too much is going on.
+pub(crate) const LIMIT_EXCEEDED: i32 = -32005;
+pub(crate) const TOO_MANY: &str = "too many requests at the same time";
 
 /// Wraps the dispatcher: metrics, a time limit, geth's text for unknown methods, and batches whose
 /// calls overlap.
@@ -26,9 +29,11 @@ pub(crate) struct Around<S> {
     pub(crate) methods: Arc<HashSet<&'static str>>,
     pub(crate) metrics: Metrics,
     pub(crate) call_timeout: Duration,
-    /// A WebSocket client may send calls without waiting for answers: these bound them.
+    /// A WebSocket client may send calls without waiting for answers: these bound all clients.
     pub(crate) admitted: Arc<Semaphore>,
     pub(crate) working: Arc<Semaphore>,
+    /// This bounds the one client, so that none takes the place of all others.
+    pub(crate) own: Arc<Semaphore>,
     pub(crate) batch_concurrency: usize,
     pub(crate) answer_bytes: usize,
 }
@@ -127,9 +132,9 @@ where
         let started = std::time::Instant::now();
         let id = request.id.clone().into_owned();
         let answer = if known.is_some() {
-            match self.admitted.try_acquire() {
-                Ok(_admitted) => self.limited(id, request).await,
-                Err(_) => failure(id, -32005, "too many requests at the same time".into()),
+            match (self.own.try_acquire(), self.admitted.try_acquire()) {
+                (Ok(_own), Ok(_admitted)) => self.limited(id, request).await,
+                _ => failure(id, LIMIT_EXCEEDED, TOO_MANY.into()),
             }
         } else {
             let name: String = request.method.chars().take(100).collect();

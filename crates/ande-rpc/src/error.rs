@@ -41,6 +41,9 @@ pub enum RpcError {
     /// Not now; another node may.
     #[error("{0}")]
     Unavailable(String),
+    /// The node no longer keeps it (EIP-4444); a node that keeps more does.
+    #[error("pruned history unavailable: {0}")]
+    Pruned(String),
     /// What was asked for is larger than this node serves.
     #[error("{0}")]
     TooLarge(String),
@@ -60,6 +63,7 @@ impl RpcError {
             Self::NotYetIncluded { .. } => 4,
             Self::NotServed(_) => -32601,
             Self::Unavailable(_) => -32002,
+            Self::Pruned(_) => 4444,
             Self::TooLarge(_) => -32005,
             Self::Internal(_) => -32603,
         }
@@ -110,9 +114,7 @@ impl From<ReadError> for RpcError {
             ReadError::Pruned { .. } | ReadError::NotProvable { .. } => {
                 Self::Failed(format!("required historical state unavailable: {error}"))
             }
-            ReadError::NoRecord { .. } => {
-                Self::Failed(format!("pruned history unavailable: {error}"))
-            }
+            ReadError::NoRecord { .. } => Self::Pruned(error.to_string()),
             ReadError::State(_) => {
                 tracing::error!(%error, "the state cannot be read");
                 Self::Internal("the node's state cannot be read")
@@ -147,6 +149,10 @@ mod tests {
         assert_eq!(RpcError::from(reverted).to_string(), "execution reverted: not enough");
         let unknown = RpcError::from(ReadError::Unknown { number: 7, head: 5 });
         assert_eq!((unknown.code(), unknown.to_string().as_str()), (-32000, "header not found"));
+        let pruned = RpcError::from(ReadError::NoRecord { number: 7, oldest: 9 });
+        let text = "pruned history unavailable: the receipts of block 7 are pruned, the oldest \
+                    kept are of block 9";
+        assert_eq!((pruned.code(), pruned.to_string().as_str()), (4444, text));
         let late = RpcError::NotYetIncluded { message: "late".into(), hash: B256::ZERO };
         assert_eq!((late.code(), late.data()), (4, Some(json!(B256::ZERO))));
     }

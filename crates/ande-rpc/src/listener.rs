@@ -4,7 +4,7 @@ use std::{
     io,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -64,7 +64,7 @@ impl Acceptor {
         }
     }
 
-    async fn serve(self, connection: Connection) {
+    async fn serve(self, connection: Connection<TcpStream>) {
         let app = self.app.map_request(|request: Request<_>| request.map(Body::new));
         let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
         builder.http1().timer(TokioTimer::new()).header_read_timeout(self.head_timeout);
@@ -94,22 +94,40 @@ impl Acceptor {
 }
 
 /// A connection that counts as open until it is dropped, also after an upgrade.
-struct Connection {
-    stream: TcpStream,
+///
+/// While the client takes no answers nothing more is read from it: over a WebSocket it could send
+/// calls for ever, and every answer would wait in memory.
+struct Connection<S> {
+    stream: S,
     open: Option<Gauge>,
     _slot: OwnedSemaphorePermit,
+    /// An answer waits for the client to take it.
+    blocked: bool,
+    /// Who wanted to read meanwhile.
+    reader: Option<Waker>,
 }
 
-impl Connection {
-    fn new(stream: TcpStream, slot: OwnedSemaphorePermit, open: Option<Gauge>) -> Self {
+impl<S> Connection<S> {
+    fn new(stream: S, slot: OwnedSemaphorePermit, open: Option<Gauge>) -> Self {
         if let Some(open) = &open {
             open.inc();
         }
-        Self { stream, open, _slot: slot }
+        Self { stream, open, _slot: slot, blocked: false, reader: None }
+    }
+
+    /// Notes whether a write had to wait.
+    fn wrote<T>(&mut self, written: Poll<T>) -> Poll<T> {
+        self.blocked = written.is_pending();
+        if !self.blocked
+            && let Some(reader) = self.reader.take()
+        {
+            reader.wake();
+        }
+        written
     }
 }
 
-impl Drop for Connection {
+impl<S> Drop for Connection<S> {
     fn drop(&mut self) {
         if let Some(open) = &self.open {
             open.dec();
@@ -117,23 +135,28 @@ impl Drop for Connection {
     }
 }
 
-impl AsyncRead for Connection {
+impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.blocked {
+            self.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for Connection {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.wrote(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -149,10 +172,50 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.wrote(written)
     }
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::poll;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_that_takes_no_answers_is_not_read_from() {
+        let slots = Arc::new(Semaphore::new(1));
+        let open = Gauge::default();
+        let (mut client, server) = tokio::io::duplex(8);
+        let slot = slots.clone().try_acquire_owned().unwrap();
+        let connection = Connection::new(server, slot, Some(open.clone()));
+        let (mut reading, mut writing) = tokio::io::split(connection);
+
+        client.write_all(b"call").await.unwrap();
+        let mut answers = Box::pin(writing.write_all(b"ten bytes!"));
+        assert!(poll!(answers.as_mut()).is_pending(), "eight fit");
+        let mut call = [0; 4];
+        let mut read = Box::pin(reading.read_exact(&mut call));
+        assert!(poll!(read.as_mut()).is_pending(), "the call waits with the answers");
+
+        // The reader is woken by the end of the write, not by its own stream.
+        let reader = async { read.await.map(|read| read == 4) };
+        let taker = async {
+            let mut answer = [0; 10];
+            client.read_exact(&mut answer).await.map(|read| read == 10)
+        };
+        let (read, taken, wrote) = tokio::join!(reader, taker, answers);
+        assert!(read.unwrap() && taken.unwrap());
+        wrote.unwrap();
+        assert_eq!(&call, b"call");
+
+        drop((reading, writing));
+        assert_eq!((open.get(), slots.available_permits()), (0, 1));
     }
 }

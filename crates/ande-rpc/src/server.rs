@@ -10,7 +10,7 @@ use axum::{
     Router,
     body::Body,
     extract::{Request, State},
-    http::{StatusCode, header},
+    http::{Method, StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
     routing::get,
@@ -26,11 +26,17 @@ use tower_http::{
     timeout::TimeoutLayer,
 };
 
-use ande_telemetry::{METRICS_CONTENT_TYPE, PeerLabels};
+use ande_telemetry::{METRICS_CONTENT_TYPE, MethodLabels, PeerLabels};
 
 use crate::{
-    HEADER_NODE, HEADER_PROPOSER, RpcServices, call::Around, context::Context, feed, headers,
-    health, listener::Acceptor, methods::Table, rest, status, subscriptions::HexIds,
+    HEADER_NODE, HEADER_PROPOSER, RpcServices,
+    call::{Around, LIMIT_EXCEEDED, TOO_MANY},
+    context::Context,
+    feed, headers, health,
+    listener::Acceptor,
+    methods::Table,
+    rest, status,
+    subscriptions::HexIds,
 };
 
 /// Connections of the ops listener.
@@ -177,6 +183,8 @@ fn json_rpc(
     let working = Arc::new(Semaphore::new(limits.calls_at_once));
     let table = Table::new(context.clone())?;
     let methods = Arc::new(table.names);
+    let (places, refusals) = (admitted.clone(), metrics.clone());
+    // Called for each HTTP request and for each WebSocket.
     let around = RpcServiceBuilder::new().layer_fn(move |inner| Around {
         inner,
         methods: methods.clone(),
@@ -184,6 +192,7 @@ fn json_rpc(
         call_timeout: limits.call_timeout,
         admitted: admitted.clone(),
         working: working.clone(),
+        own: Arc::new(Semaphore::new(limits.calls_per_socket)),
         batch_concurrency: limits.batch_concurrency,
         answer_bytes: limits.answer_bytes as usize,
     });
@@ -205,7 +214,16 @@ fn json_rpc(
         .build(table.module, stop);
     let rpc = tower::service_fn(move |request: Request| {
         let mut service = service.clone();
+        // Before the body is read: what is refused must cost little.
+        let counted = refusals.clone();
+        let refused = places.available_permits() == 0 && request.method() == Method::POST;
         async move {
+            if refused {
+                let labels = MethodLabels { method: "other" };
+                counted.rpc_requests.inc(&labels);
+                counted.rpc_errors.inc(&labels);
+                return Ok(too_many_requests());
+            }
             Ok(match tower::Service::call(&mut service, request).await {
                 Ok(response) => response.map(Body::new),
                 Err(error) => {
@@ -216,6 +234,17 @@ fn json_rpc(
         }
     });
     Ok((rpc, handle))
+}
+
+/// The answer to an HTTP request for which there is no place.
+fn too_many_requests() -> Response {
+    let body = serde_json::json!({
+        "jsonrpc": "2.0",
+        "id": null,
+        "error": { "code": LIMIT_EXCEEDED, "message": TOO_MANY },
+    });
+    let retry = [(header::RETRY_AFTER, "1")];
+    (StatusCode::TOO_MANY_REQUESTS, retry, axum::Json(body)).into_response()
 }
 
 async fn metrics(State(context): State<Arc<Context>>) -> Response {

@@ -68,8 +68,12 @@ pub struct RpcLimits {
     pub batch_concurrency: usize,
     /// Calls of all clients that are worked on at the same time.
     pub calls_at_once: usize,
-    /// Calls of all clients that wait or are worked on; more are refused.
+    /// Calls of all clients that wait or are worked on; more are refused, whole HTTP requests with
+    /// status 429.
     pub calls_waiting: usize,
+    /// Calls of one WebSocket client that wait or are worked on; more are refused. Over HTTP a
+    /// client waits for its answer, and `batch_concurrency` bounds its batches.
+    pub calls_per_socket: usize,
     /// Time for one call.
     pub call_timeout: Duration,
     /// Time for one HTTP request, a whole batch included.
@@ -123,6 +127,7 @@ impl Default for RpcLimits {
             batch_concurrency: 32,
             calls_at_once: 1024,
             calls_waiting: 8192,
+            calls_per_socket: 1024,
             call_timeout: Duration::from_secs(15),
             request_timeout: Duration::from_secs(30),
             head_timeout: Duration::from_secs(10),

@@ -7,6 +7,7 @@ use alloy::rpc::types::{
     pubsub::{PubSubSyncStatus, SyncStatusMetadata},
 };
 use alloy_primitives::B256;
+use ande_telemetry::{Metrics, SubscriptionEndLabels, TopicLabels};
 use jsonrpsee::{
     PendingSubscriptionSink, SubscriptionSink,
     core::{SubscriptionError, traits::IdProvider},
@@ -25,6 +26,12 @@ use crate::{
 
 /// Pause between looks whether the node is still behind.
 const SYNC_POLL: Duration = Duration::from_secs(1);
+
+/// Names of the subscriptions.
+const HEADS: &str = "newHeads";
+const LOGS: &str = "logs";
+const TRANSACTIONS: &str = "newPendingTransactions";
+const SYNCING: &str = "syncing";
 
 /// Subscription ids as geth gives them out: 16 random bytes as a quantity.
 #[derive(Clone, Copy, Debug)]
@@ -55,26 +62,37 @@ enum Topic {
     Syncing,
 }
 
+impl Topic {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Heads => HEADS,
+            Self::Logs(_) => LOGS,
+            Self::Transactions { .. } => TRANSACTIONS,
+            Self::Syncing => SYNCING,
+        }
+    }
+}
+
 fn topic(context: &Context, params: &Params<'_>) -> Result<Topic, RpcError> {
     let args = Args::parse(params, 2)?;
     let name: String = args.required(0)?;
     match name.as_str() {
-        "newHeads" => Ok(Topic::Heads),
-        "logs" if context.services.evm.is_some() => {
+        HEADS => Ok(Topic::Heads),
+        LOGS if context.services.evm.is_some() => {
             let filter = match args.get(1) {
                 Some(filter) => logs::parse(filter, 1)?,
                 None => Filter::default(),
             };
             Ok(Topic::Logs(Box::new(filter)))
         }
-        "newPendingTransactions" => {
+        TRANSACTIONS => {
             let full = match args.get(1) {
                 Some(full) => full.as_bool().ok_or_else(|| invalid(1, "not a boolean"))?,
                 None => false,
             };
             Ok(Topic::Transactions { arrivals: context.arrivals()?, full })
         }
-        "syncing" => Ok(Topic::Syncing),
+        SYNCING => Ok(Topic::Syncing),
         other => {
             let other: String = other.chars().take(100).collect();
             Err(RpcError::NotServed(format!("no {other:?} subscription in eth namespace")))
@@ -85,15 +103,29 @@ fn topic(context: &Context, params: &Params<'_>) -> Result<Topic, RpcError> {
 /// Why a subscription ended without the client's wish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ended {
+    /// The client took no message for too long.
     TooSlow,
+    /// The client took messages more slowly than they came.
+    Lagging,
     Stopping,
     Failed,
+}
+
+impl Ended {
+    const fn labels(self) -> SubscriptionEndLabels {
+        SubscriptionEndLabels::new(match self {
+            Self::TooSlow => "slow",
+            Self::Lagging => "lagging",
+            Self::Stopping => "stopping",
+            Self::Failed => "failed",
+        })
+    }
 }
 
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::TooSlow => "the subscription ended: the client is too slow",
+            Self::TooSlow | Self::Lagging => "the subscription ended: the client is too slow",
             Self::Stopping => "the subscription ended: the node is stopping",
             Self::Failed => "the subscription ended: the node cannot read a block",
         })
@@ -116,7 +148,7 @@ pub(crate) async fn subscribe(
     // Before the client hears that it is subscribed, so that it misses nothing after it.
     let blocks = context.feed.subscribe();
     let sink = pending.accept().await?;
-    let client = Client { sink, patience: context.services.limits.slow_client };
+    let client = Client::new(sink, &context, &topic);
     let ended = tokio::select! {
         () = client.sink.closed() => return Ok(()),
         ended = async {
@@ -134,28 +166,46 @@ pub(crate) async fn subscribe(
             }
         } => ended,
     };
+    context.services.metrics.rpc_subscriptions_ended.inc(&ended.labels());
     tracing::debug!(reason = %ended, "a subscription ended");
     Err(ended.to_string().into())
 }
 
+/// A subscribed client; counts as an open subscription until it is dropped.
 struct Client {
     sink: SubscriptionSink,
     patience: Duration,
+    metrics: Metrics,
+    labels: TopicLabels,
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.metrics.rpc_subscriptions.dec(&self.labels);
+    }
 }
 
 impl Client {
+    fn new(sink: SubscriptionSink, context: &Context, topic: &Topic) -> Self {
+        let (labels, metrics) = (TopicLabels::new(topic.name()), context.services.metrics.clone());
+        metrics.rpc_subscriptions.inc(&labels);
+        Self { sink, patience: context.services.limits.slow_client, metrics, labels }
+    }
+
     async fn tell(&self, message: &impl Serialize) -> Result<(), Ended> {
         let message = serde_json::value::to_raw_value(message).map_err(|error| {
             tracing::error!(%error, "a notification cannot be encoded");
             Ended::Failed
         })?;
-        self.sink.send_timeout(message, self.patience).await.map_err(|_| Ended::TooSlow)
+        self.sink.send_timeout(message, self.patience).await.map_err(|_| Ended::TooSlow)?;
+        self.metrics.rpc_notifications.inc(&self.labels);
+        Ok(())
     }
 }
 
 const fn lost(error: &RecvError) -> Ended {
     match error {
-        RecvError::Lagged(_) => Ended::TooSlow,
+        RecvError::Lagged(_) => Ended::Lagging,
         RecvError::Closed => Ended::Stopping,
     }
 }

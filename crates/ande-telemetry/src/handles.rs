@@ -130,6 +130,22 @@ impl<L: Labels> GaugeFamily<L> {
     pub fn set(&self, labels: &L, value: u64) {
         self.0.get_or_create(labels).set(i64::try_from(value).unwrap_or(i64::MAX));
     }
+
+    /// Adds one to the gauge with these labels.
+    pub fn inc(&self, labels: &L) {
+        self.0.get_or_create(labels).inc();
+    }
+
+    /// Takes one away from the gauge with these labels.
+    pub fn dec(&self, labels: &L) {
+        self.0.get_or_create(labels).dec();
+    }
+
+    /// The present value for these labels.
+    #[must_use]
+    pub fn get(&self, labels: &L) -> i64 {
+        self.0.get_or_create(labels).get()
+    }
 }
 
 /// One counter per set of labels. Its table name ends in `_total`.

@@ -48,6 +48,21 @@ labels!(
     }
 );
 labels!(
+    /// What a subscription tells.
+    TopicLabels {
+        /// `newHeads`, `logs`, `newPendingTransactions` or `syncing`.
+        topic
+    }
+);
+labels!(
+    /// A subscription that the node ended.
+    SubscriptionEndLabels {
+        /// `slow`: the client takes no message; `lagging`: it takes them more slowly than they
+        /// come; `stopping` and `failed`: the node's own doing.
+        reason
+    }
+);
+labels!(
     /// A request of another node.
     PeerLabels {
         /// Route under `/peer/v1/`; `other` for everything else.

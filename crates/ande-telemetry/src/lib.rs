@@ -16,7 +16,7 @@ pub use export::{METRICS_CONTENT_TYPE, metrics_markdown, openmetrics_to_text};
 pub use handles::{Counter, CounterFamily, FloatGauge, Gauge, GaugeFamily, Histogram, Labels};
 pub use labels::{
     BatchStateLabels, BuildLabels, HeadLabels, MethodLabels, PeerLabels, PoolDropLabels,
-    PoolRefusalLabels, ValidatorStatusLabels,
+    PoolRefusalLabels, SubscriptionEndLabels, TopicLabels, ValidatorStatusLabels,
 };
 pub use logging::{LogConfig, LogFormat, init_tracing};
 pub use table::{METRICS, MetricKind, MetricSpec, Metrics};

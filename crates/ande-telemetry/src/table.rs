@@ -7,7 +7,7 @@ use prometheus_client::registry::Registry;
 use crate::{
     BatchStateLabels, BuildLabels, Counter, CounterFamily, FloatGauge, Gauge, GaugeFamily,
     HeadLabels, Histogram, MethodLabels, PeerLabels, PoolDropLabels, PoolRefusalLabels,
-    ValidatorStatusLabels, handles::Handle,
+    SubscriptionEndLabels, TopicLabels, ValidatorStatusLabels, handles::Handle,
 };
 
 /// Kind of a metric.
@@ -249,6 +249,13 @@ metrics! {
         "Time from a JSON-RPC call to its answer";
     rpc_connections: Gauge = "ande_rpc_connections", "connections",
         "Open connections of the public listeners";
+    rpc_subscriptions: GaugeFamily<TopicLabels> = "ande_rpc_subscriptions", "subscriptions",
+        "Open subscriptions of WebSocket clients";
+    rpc_notifications: CounterFamily<TopicLabels> = "ande_rpc_notifications_total", "messages",
+        "Messages pushed to subscribed clients";
+    rpc_subscriptions_ended: CounterFamily<SubscriptionEndLabels> =
+        "ande_rpc_subscriptions_ended_total", "subscriptions",
+        "Subscriptions that the node ended without the client's wish";
     peer_requests: CounterFamily<PeerLabels> = "ande_peer_requests_total", "requests",
         "Requests of other nodes answered";
 

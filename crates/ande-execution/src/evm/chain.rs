@@ -126,11 +126,11 @@ impl Chain {
     pub(crate) fn header(&self, number: u64) -> Result<Arc<Header>, ReadError> {
         match self.record(number)? {
             Some(record) => Ok(record.header),
-            None => Err(ReadError::NoRecord { number }),
+            None => Err(ReadError::State(format!("the record of block {number} is missing"))),
         }
     }
 
-    /// Receipts of a block, none if they are pruned.
+    /// Receipts of a block.
     pub(crate) fn receipts(&self, number: u64) -> Result<Option<Arc<BlockReceipts>>, ReadError> {
         Ok(self.record(number)?.map(|record| record.receipts))
     }
@@ -188,7 +188,10 @@ pub(crate) fn fault(error: StateError) -> ExecutionError {
 pub(crate) fn read_error(number: u64, error: StateError) -> ReadError {
     match error {
         StateError::Pruned { oldest, .. } => ReadError::Pruned { number, oldest },
-        StateError::NotProvable { oldest, .. } => ReadError::NotProvable { number, oldest },
+        StateError::NotProvable { oldest, head, .. } => {
+            ReadError::NotProvable { number, oldest, head }
+        }
+        StateError::NoReceipts { oldest, .. } => ReadError::NoRecord { number, oldest },
         error => ReadError::State(error.to_string()),
     }
 }

@@ -22,18 +22,22 @@ pub enum ReadError {
         oldest: u64,
     },
     /// The trie of the block is not in memory any more.
-    #[error("block {number} cannot be proven any more, the oldest that can is {oldest}")]
+    #[error("block {number} cannot be proven any more, proofs reach from block {oldest} to {head}")]
     NotProvable {
         /// Block asked for.
         number: u64,
         /// Oldest block with a trie.
         oldest: u64,
+        /// Newest block.
+        head: u64,
     },
-    /// Header and receipts of the block are not kept any more.
-    #[error("header and receipts of block {number} are pruned")]
+    /// Receipts and logs of the block are not kept any more.
+    #[error("the receipts of block {number} are pruned, the oldest kept are of block {oldest}")]
     NoRecord {
         /// Block asked for.
         number: u64,
+        /// Oldest block with receipts.
+        oldest: u64,
     },
     /// The store did not answer or its content is damaged.
     #[error("state: {0}")]

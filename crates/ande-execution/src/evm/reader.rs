@@ -119,10 +119,10 @@ impl EvmReader {
         })
     }
 
-    /// The receipts of a block, none if they are pruned.
+    /// The receipts of a block; none where they should be and are not.
     ///
     /// # Errors
-    /// The block is unknown or its record is damaged.
+    /// The block is unknown, or its record is pruned or damaged.
     pub fn receipts(&self, number: u64) -> Result<Option<Arc<BlockReceipts>>, ReadError> {
         self.chain.receipts(number)
     }

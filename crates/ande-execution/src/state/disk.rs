@@ -20,6 +20,7 @@ const FORMAT: u32 = 1;
 pub(super) const HEAD: &[u8] = b"head";
 pub(super) const GENESIS: &[u8] = b"genesis";
 pub(super) const OLDEST: &[u8] = b"oldest";
+pub(super) const OLDEST_RECEIPTS: &[u8] = b"oldest receipts";
 const FORMAT_KEY: &[u8] = b"format";
 
 pub(super) struct Disk {
@@ -207,6 +208,12 @@ impl DiskView<'_> {
     pub(super) fn oldest(&self) -> Result<u64, StateError> {
         let oldest = self.read(Table::Meta, OLDEST, get_u64)?;
         oldest.ok_or_else(|| Table::Meta.damage(OLDEST, "it is missing").into())
+    }
+
+    /// The oldest block after the genesis whose receipts can be read.
+    pub(super) fn oldest_receipts(&self) -> Result<u64, StateError> {
+        // Written by the first removal.
+        Ok(self.read(Table::Meta, OLDEST_RECEIPTS, get_u64)?.unwrap_or(1))
     }
 
     pub(super) fn block(&self, number: u64) -> Result<Option<BlockMeta>, StateError> {

@@ -122,11 +122,21 @@ pub enum StateError {
         oldest: u64,
     },
     /// The block's trie is no longer in memory.
-    #[error("block {number} cannot be proven any more, the oldest that can is {oldest}")]
+    #[error("block {number} cannot be proven any more, proofs reach from block {oldest} to {head}")]
     NotProvable {
         /// Block asked for.
         number: u64,
         /// Oldest block in memory.
+        oldest: u64,
+        /// Newest block.
+        head: u64,
+    },
+    /// The receipts of the block are no longer kept.
+    #[error("the receipts of block {number} are pruned, the oldest kept are of block {oldest}")]
+    NoReceipts {
+        /// Block asked for.
+        number: u64,
+        /// Oldest block with receipts.
         oldest: u64,
     },
     /// No code has this hash.

@@ -5,6 +5,8 @@
 pub struct StateOptions {
     /// Blocks behind the newest durable one whose states can be read.
     pub history_blocks: u64,
+    /// Blocks behind the newest durable one whose receipts can be read; none keeps all.
+    pub receipt_blocks: Option<u64>,
     /// States kept in memory, the head included: readable without the disk, and provable. At
     /// least 1.
     pub recent: usize,
@@ -17,6 +19,12 @@ pub struct StateOptions {
 
 impl Default for StateOptions {
     fn default() -> Self {
-        Self { history_blocks: 10_000, recent: 64, queue: 16, cache_bytes: 64 << 20 }
+        Self {
+            history_blocks: 10_000,
+            receipt_blocks: None,
+            recent: 64,
+            queue: 16,
+            cache_bytes: 64 << 20,
+        }
     }
 }

@@ -14,7 +14,7 @@ use super::{
     AccountProof, BlockChanges, BlockMeta, Damage, Prepared, StateError, StateOptions, StateView,
     codec::{Table, put_block},
     codes::Codes,
-    disk::{Disk, GENESIS, HEAD, OLDEST, missing},
+    disk::{Disk, GENESIS, HEAD, OLDEST, OLDEST_RECEIPTS, missing},
     load::load,
     proof::prove,
     world::World,
@@ -92,14 +92,14 @@ impl StateStore {
             queue: Queue::new(options.queue, durable),
             chain: RwLock::new(chain),
         });
-        let (served, history_blocks) = (Arc::clone(&shared), options.history_blocks);
+        let (served, kept) = (Arc::clone(&shared), options.clone());
         let writer = thread::Builder::new().name("state-writer".to_owned()).spawn(move || {
-            served.queue.serve(|jobs| write_blocks(&served.disk, jobs, history_blocks));
+            served.queue.serve(|jobs| write_blocks(&served.disk, jobs, &kept));
         });
         let writer = writer.map_err(|error| StateError::Thread(error.to_string()))?;
         let inner = Inner {
             shared,
-            history_blocks,
+            history_blocks: options.history_blocks,
             keep: options.recent.max(1),
             turn: Mutex::new(()),
             writer: Some(writer),
@@ -288,7 +288,7 @@ impl StateStore {
             match chain.recent(number).cloned() {
                 Some(recent) => recent,
                 None if number > head => return Err(StateError::Unknown { number, head }),
-                None => return Err(StateError::NotProvable { number, oldest }),
+                None => return Err(StateError::NotProvable { number, oldest, head }),
             }
         };
         Ok(prove(&recent.world, address, slots))
@@ -303,10 +303,10 @@ impl StateStore {
     }
 
     /// The receipts of a block as they were given to [`StateStore::apply`]; empty for the genesis,
-    /// none for an unknown block. Receipts are never pruned.
+    /// none for an unknown block.
     ///
     /// # Errors
-    /// The stored entry is damaged or cannot be read.
+    /// The receipts are pruned, or the stored entry is damaged or cannot be read.
     pub fn receipts(&self, number: u64) -> Result<Option<Bytes>, StateError> {
         let shared = &self.inner.shared;
         let queued = |job: &Arc<Job>| (job.meta.number == number).then(|| job.receipts.clone());
@@ -315,7 +315,12 @@ impl StateStore {
             return Ok(Some(receipts));
         }
         let read = |receipts: &[u8]| Some(Bytes::copy_from_slice(receipts));
-        shared.disk.snapshot().read(Table::Receipts, &number.to_be_bytes(), read)
+        let view = shared.disk.snapshot();
+        if let Some(receipts) = view.read(Table::Receipts, &number.to_be_bytes(), read)? {
+            return Ok(Some(receipts));
+        }
+        let oldest = view.oldest_receipts()?;
+        if number < oldest { Err(StateError::NoReceipts { number, oldest }) } else { Ok(None) }
     }
 
     /// Waits until the present head survives a crash.
@@ -387,6 +392,9 @@ fn read_chain(disk: &Disk) -> Result<Chain, StateError> {
     let oldest = view.oldest()?;
     if oldest < genesis.number || oldest > head.number {
         return Err(wrong(Table::Meta, OLDEST).into());
+    }
+    if view.oldest_receipts()? > head.number.saturating_add(1) {
+        return Err(wrong(Table::Meta, OLDEST_RECEIPTS).into());
     }
     for meta in [genesis, head] {
         let key = meta.number.to_be_bytes();

@@ -10,10 +10,10 @@ use ande_failpoint::reach_blocking;
 use parking_lot::{Condvar, Mutex};
 
 use super::{
-    BlockMeta, StateError,
+    BlockMeta, StateError, StateOptions,
     codec::{ChangedKeys, Table, history_key, put_account, put_block, put_slot, slot_key},
     delta::AccountDelta,
-    disk::{Batch, Disk, HEAD, OLDEST, missing},
+    disk::{Batch, Disk, DiskView, HEAD, OLDEST, OLDEST_RECEIPTS, missing},
 };
 
 /// A block to write.
@@ -149,14 +149,14 @@ impl State {
 pub(super) fn write_blocks(
     disk: &Disk,
     jobs: &[Arc<Job>],
-    history_blocks: u64,
+    options: &StateOptions,
 ) -> Result<(), StateError> {
     for job in jobs {
         reach_blocking("state-before-write");
         let mut batch = disk.batch();
         put_state(&mut batch, job);
         put_history(&mut batch, job);
-        prune(disk, &mut batch, job.meta.number, history_blocks)?;
+        prune(disk, &mut batch, job.meta.number, options)?;
         reach_blocking("state-before-commit");
         batch.commit()?;
     }
@@ -209,26 +209,49 @@ fn put_history(batch: &mut Batch<'_>, job: &Job) {
     batch.put(Table::Changes, &number.to_be_bytes(), changed);
 }
 
-/// Blocks whose history is removed with one new block: more than one, so that a shortened history
-/// gets there, and few, so that no block takes long.
+/// Blocks whose history or receipts are removed with one new block: more than one, so that a
+/// shortened history gets there, and few, so that no block takes long.
 const PRUNED_AT_ONCE: u64 = 4;
 
-/// Removes what only states older than the kept history need.
+/// Removes what is older than the options keep, with the block that makes it so.
 fn prune(
     disk: &Disk,
     batch: &mut Batch<'_>,
     number: u64,
-    history_blocks: u64,
+    options: &StateOptions,
 ) -> Result<(), StateError> {
     let view = disk.snapshot();
     let oldest = view.oldest()?;
     // The keys of this block itself are not on disk yet.
-    let wanted = number.saturating_sub(history_blocks).min(number.saturating_sub(1));
+    let wanted = number.saturating_sub(options.history_blocks).min(number.saturating_sub(1));
     let new = wanted.min(oldest.saturating_add(PRUNED_AT_ONCE));
-    if new <= oldest {
+    let oldest_receipts = view.oldest_receipts()?;
+    let wanted = options.receipt_blocks.map_or(0, |kept| number.saturating_sub(kept));
+    let new_receipts = wanted.min(oldest_receipts.saturating_add(PRUNED_AT_ONCE));
+    if new <= oldest && new_receipts <= oldest_receipts {
         return Ok(());
     }
     reach_blocking("state-before-prune");
+    if new > oldest {
+        prune_history(&view, batch, oldest, new)?;
+    }
+    if new_receipts > oldest_receipts {
+        for block in oldest_receipts..new_receipts {
+            batch.remove(Table::Receipts, &block.to_be_bytes());
+        }
+        batch.put(Table::Meta, OLDEST_RECEIPTS, new_receipts.to_be_bytes().to_vec());
+    }
+    reach_blocking("state-after-prune");
+    Ok(())
+}
+
+/// Removes what only states from `oldest` to before `new` need.
+fn prune_history(
+    view: &DiskView<'_>,
+    batch: &mut Batch<'_>,
+    oldest: u64,
+    new: u64,
+) -> Result<(), StateError> {
     // The state after block `new` needs what later blocks replaced, not what it replaced itself.
     for block in oldest + 1..=new {
         let key = block.to_be_bytes();
@@ -243,7 +266,6 @@ fn prune(
         batch.remove(Table::Changes, &key);
     }
     batch.put(Table::Meta, OLDEST, new.to_be_bytes().to_vec());
-    reach_blocking("state-after-prune");
     Ok(())
 }
 

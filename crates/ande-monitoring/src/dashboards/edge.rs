@@ -76,6 +76,30 @@ pub(super) const DASHBOARD: Dashboard = Dashboard {
                     &[q("ande_rpc_connections{instance=~\"$instance\"}", "{{instance}}")],
                 ),
                 lines(
+                    "Open subscriptions",
+                    "none",
+                    &[q(
+                        "sum by (topic) (ande_rpc_subscriptions{instance=~\"$instance\"})",
+                        "{{topic}}",
+                    )],
+                ),
+                lines(
+                    "Messages pushed to subscribers",
+                    "ops",
+                    &[q(
+                        "sum by (topic) (rate(ande_rpc_notifications_total{instance=~\"$instance\"}[$__rate_interval]))",
+                        "{{topic}}",
+                    )],
+                ),
+                lines(
+                    "Subscriptions ended by the node",
+                    "ops",
+                    &[q(
+                        "sum by (reason) (rate(ande_rpc_subscriptions_ended_total{instance=~\"$instance\"}[$__rate_interval])) or vector(0)",
+                        "{{reason}}",
+                    )],
+                ),
+                lines(
                     "Requests of other nodes",
                     "ops",
                     &[q(

@@ -9,13 +9,15 @@ use std::{
 
 use alloy_primitives::Address;
 use ande_batch::{BLOB_DATA_BYTES, BatchLimits, MAX_BLOBS};
+use ande_execution::state::StateOptions;
 use ande_l1::{BlobForm, Finality};
-use ande_rpc::Namespace;
+use ande_pool::PoolLimits;
+use ande_rpc::{Namespace, RpcLimits};
 use url::Url;
 
 use super::{
     client::{ClientConfig, Pace},
-    raw::{ExecutorKind, LogFormat, Mode, RawConfig, RawFinality},
+    raw::{ExecutorKind, LogFormat, Mode, RawConfig, RawEvm, RawFinality},
 };
 
 /// Most calldata of a batch: settlement nodes relay transactions up to 128 KiB.
@@ -33,8 +35,8 @@ pub enum ExecutorConfig {
     Evm {
         /// Genesis file.
         genesis: PathBuf,
-        /// Blocks below the head whose state can be asked for.
-        history_blocks: u64,
+        /// How much of its state and receipts is kept.
+        kept: StateOptions,
     },
     /// Order without execution.
     None,
@@ -104,14 +106,12 @@ pub struct NodeConfig {
     pub rpc_namespaces: BTreeSet<Namespace>,
     /// Whether clients may watch transactions come in.
     pub rpc_pending_transactions: bool,
+    /// Limits of the public listeners.
+    pub rpc_limits: RpcLimits,
     /// Metrics and status listener.
     pub ops_listen: SocketAddr,
-    /// Most transactions in the pool.
-    pub pool_max_transactions: usize,
-    /// Most bytes in the pool.
-    pub pool_max_bytes: usize,
-    /// Most transactions of one sender.
-    pub pool_max_per_sender: usize,
+    /// Limits of the pool, but for the gas of a block.
+    pub pool: PoolLimits,
     /// Whether this node posts batches.
     pub batcher_enabled: bool,
     /// Longest time between batches.
@@ -145,11 +145,47 @@ pub struct NodeConfig {
 /// Collects problems while values are taken out of the raw form.
 pub(super) struct Checker {
     problems: Vec<String>,
+    /// Bytes of memory that the process may use, where that is known.
+    memory: Option<u64>,
 }
 
 impl Checker {
+    pub(super) const fn new(memory: Option<u64>) -> Self {
+        Self { problems: Vec::new(), memory }
+    }
+
+    #[cfg(test)]
+    pub(super) fn into_problems(self) -> Vec<String> {
+        self.problems
+    }
+
     pub(super) fn problem(&mut self, text: String) {
         self.problems.push(text);
+    }
+
+    pub(super) fn within(&mut self, key: &str, value: u64, min: u64, max: u64) {
+        if !(min..=max).contains(&value) {
+            self.problem(format!("{key} = {value} is outside {min} to {max}"));
+        }
+    }
+
+    /// Refuses a value above another one, saying why.
+    pub(super) fn not_above(&mut self, low: (&str, u64), high: (&str, u64), why: &str) {
+        if low.1 > high.1 {
+            self.problem(format!(
+                "{} = {} is above {} = {}: {why}; lower {} or raise {}",
+                low.0, low.1, high.0, high.1, low.0, high.0
+            ));
+        }
+    }
+
+    /// Refuses what takes more than one part in `share` of the memory.
+    pub(super) fn memory(&mut self, key: &str, bytes: u64, share: u64) {
+        let Some(memory) = self.memory.filter(|memory| bytes > memory / share) else { return };
+        self.problem(format!(
+            "{key} allow {bytes} bytes, more than 1/{share} of this machine's memory of {memory} \
+             bytes: lower the limit"
+        ));
     }
 
     pub(super) fn required<T: Default>(&mut self, key: &str, value: Option<T>) -> T {
@@ -164,22 +200,6 @@ impl Checker {
             self.problem(format!("{key} = \"{value}\" is not an address such as 127.0.0.1:8545"));
             SocketAddr::from(([127, 0, 0, 1], 0))
         })
-    }
-
-    fn namespaces(&mut self, names: &[String]) -> BTreeSet<Namespace> {
-        let mut namespaces = BTreeSet::new();
-        for name in names {
-            match name.parse() {
-                Ok(Namespace::Admin) => {
-                    self.problem("rpc.namespaces: admin is served by the ops listener only".into());
-                }
-                Ok(namespace) => {
-                    namespaces.insert(namespace);
-                }
-                Err(error) => self.problem(format!("rpc.namespaces: {error}")),
-            }
-        }
-        namespaces
     }
 
     fn address(&mut self, key: &str, value: Option<String>) -> Address {
@@ -209,27 +229,43 @@ impl Checker {
     }
 
     pub(super) fn millis(&mut self, key: &str, value: u64, min: u64, max: u64) -> Duration {
-        if !(min..=max).contains(&value) {
-            self.problem(format!("{key} = {value} is outside {min} to {max}"));
-        }
+        self.within(key, value, min, max);
         Duration::from_millis(value)
     }
 
-    fn count(&mut self, key: &str, value: usize, min: usize, max: usize) -> usize {
-        if !(min..=max).contains(&value) {
-            self.problem(format!("{key} = {value} is outside {min} to {max}"));
-        }
+    pub(super) fn count(&mut self, key: &str, value: usize, min: usize, max: usize) -> usize {
+        self.within(key, value as u64, min as u64, max as u64);
         value
     }
 }
 
+impl Checker {
+    /// What is kept of the chain's past.
+    fn kept(&mut self, raw: &RawEvm) -> StateOptions {
+        if let Some(receipt_blocks) = raw.receipt_blocks {
+            self.not_above(
+                ("evm.history_blocks", raw.history_blocks),
+                ("evm.receipt_blocks", receipt_blocks),
+                "a state is read with the record of its block",
+            );
+        }
+        StateOptions {
+            history_blocks: raw.history_blocks,
+            receipt_blocks: raw.receipt_blocks,
+            recent: self.count("evm.proof_blocks", raw.proof_blocks, 1, 100_000),
+            ..StateOptions::default()
+        }
+    }
+}
+
 impl NodeConfig {
-    /// Checks a raw configuration; relative paths start at `base`.
+    /// Checks a raw configuration; relative paths start at `base`, limits must fit into `memory`
+    /// bytes where that is known.
     ///
     /// # Errors
     /// All problems at once.
-    pub fn check(raw: RawConfig, base: &Path) -> Result<Self, ConfigProblems> {
-        let mut c = Checker { problems: Vec::new() };
+    pub fn check(raw: RawConfig, base: &Path, memory: Option<u64>) -> Result<Self, ConfigProblems> {
+        let mut c = Checker::new(memory);
         let path = |path: PathBuf| base.join(path);
 
         if raw.mode.is_none() {
@@ -287,7 +323,7 @@ impl NodeConfig {
         let executor = match (raw.chain.executor, raw.chain.genesis) {
             (ExecutorKind::Evm, genesis) => ExecutorConfig::Evm {
                 genesis: path(c.required("chain.genesis", genesis)),
-                history_blocks: raw.evm.history_blocks,
+                kept: c.kept(&raw.evm),
             },
             (ExecutorKind::None, None) => ExecutorConfig::None,
             (ExecutorKind::None, Some(_)) => {
@@ -335,20 +371,9 @@ impl NodeConfig {
             ws_listen: c.listen("rpc.ws_listen", &raw.rpc.ws_listen),
             rpc_namespaces: c.namespaces(&raw.rpc.namespaces),
             rpc_pending_transactions: raw.rpc.pending_transactions,
+            rpc_limits: c.rpc_limits(&raw.rpc),
             ops_listen: c.listen("ops.listen", &raw.ops.listen),
-            pool_max_transactions: c.count(
-                "pool.max_transactions",
-                raw.pool.max_transactions,
-                1,
-                10_000_000,
-            ),
-            pool_max_bytes: c.count("pool.max_bytes", raw.pool.max_bytes, 1 << 17, 1 << 34),
-            pool_max_per_sender: c.count(
-                "pool.max_per_sender",
-                raw.pool.max_per_sender,
-                1,
-                1_000_000,
-            ),
+            pool: c.pool(&raw.pool),
             batcher_enabled: raw.batcher.enabled,
             batch_interval: c.millis(
                 "batcher.interval_ms",
@@ -430,7 +455,7 @@ mod tests {
 
     #[test]
     fn usable_file_is_accepted_with_paths_relative_to_it() {
-        let config = NodeConfig::check(usable(), Path::new("/etc/ande")).unwrap();
+        let config = NodeConfig::check(usable(), Path::new("/etc/ande"), None).unwrap();
         assert_eq!(config.data_dir, PathBuf::from("/etc/ande/data"));
         assert_eq!(config.finality, Finality::Depth(2));
         assert_eq!(config.p2p_advertise, "127.0.0.1:30303");
@@ -447,7 +472,7 @@ mod tests {
         raw.chain.block_time_ms = 0;
         raw.chain.genesis = None;
         raw.rpc.namespaces = vec!["eth".into(), "personal".into(), "admin".into()];
-        let problems = NodeConfig::check(raw, Path::new(".")).unwrap_err().0;
+        let problems = NodeConfig::check(raw, Path::new("."), None).unwrap_err().0;
         for key in [
             "mode",
             "l1.chain_id",
@@ -470,7 +495,7 @@ mod tests {
 
     #[test]
     fn an_execution_client_waits_as_long_as_the_chain_allows() {
-        let config = NodeConfig::check(with_client(""), Path::new("/etc/ande")).unwrap();
+        let config = NodeConfig::check(with_client(""), Path::new("/etc/ande"), None).unwrap();
         let client = config.client.unwrap();
         assert_eq!(client.url.as_str(), "http://127.0.0.1:8551/");
         assert_eq!(client.jwt_secret, PathBuf::from("/etc/ande/jwt.hex"));
@@ -478,17 +503,17 @@ mod tests {
         assert_eq!(client.verdict_timeout, config.block_time);
         assert_eq!(client.start_timeout, Duration::from_secs(60));
         assert_eq!(client.builder, BlockBuilder::Embedded);
-        assert_eq!(NodeConfig::check(usable(), Path::new(".")).unwrap().client, None);
+        assert_eq!(NodeConfig::check(usable(), Path::new("."), None).unwrap().client, None);
     }
 
     #[test]
     fn an_execution_client_builds_when_it_is_told_to() {
         let client = |more: &str| {
-            let config = NodeConfig::check(with_client(more), Path::new(".")).unwrap();
+            let config = NodeConfig::check(with_client(more), Path::new("."), None).unwrap();
             let client = config.client.unwrap();
             (client.builder, client.build_timeout)
         };
-        let half = NodeConfig::check(usable(), Path::new(".")).unwrap().block_time / 2;
+        let half = NodeConfig::check(usable(), Path::new("."), None).unwrap().block_time / 2;
         let fill = half / 4;
         assert_eq!(client("builder = \"eth\""), (BlockBuilder::Eth { fill }, half));
         let fill = Duration::from_millis(300);
@@ -509,7 +534,8 @@ mod tests {
     #[test]
     fn builders_that_cannot_work_are_refused_with_advice() {
         let refused = |more: &str, words: &[&str]| {
-            let problems = NodeConfig::check(with_client(more), Path::new(".")).unwrap_err().0;
+            let problems =
+                NodeConfig::check(with_client(more), Path::new("."), None).unwrap_err().0;
             for word in words {
                 assert!(problems.iter().any(|p| p.contains(word)), "{word} not in {problems:?}");
             }
@@ -535,7 +561,7 @@ mod tests {
     #[test]
     fn what_no_execution_client_can_do_is_refused() {
         let refused = |raw: RawConfig, words: &[&str]| {
-            let problems = NodeConfig::check(raw, Path::new(".")).unwrap_err().0;
+            let problems = NodeConfig::check(raw, Path::new("."), None).unwrap_err().0;
             for word in words {
                 assert!(problems.iter().any(|p| p.contains(word)), "{word} not in {problems:?}");
             }
@@ -563,7 +589,7 @@ mod tests {
             let mut raw = usable();
             raw.batcher.max_blobs = max_blobs;
             raw.batcher.max_data_bytes = max_data_bytes;
-            NodeConfig::check(raw, Path::new(".")).map(|config| config.batch_max_bytes)
+            NodeConfig::check(raw, Path::new("."), None).map(|config| config.batch_max_bytes)
         };
         assert_eq!(bytes(6, None), Ok(780_288));
         assert_eq!(bytes(2, None), Ok(260_096));
@@ -571,6 +597,27 @@ mod tests {
         assert_eq!(bytes(6, Some(300_000)), Ok(300_000));
         for (blobs, data) in [(0, 300_000), (1, 130_049), (6, 780_289), (7, 1_000), (6, 999)] {
             assert!(bytes(blobs, Some(data)).is_err(), "{data} bytes in {blobs} blobs");
+        }
+    }
+
+    #[test]
+    fn receipts_are_kept_as_long_as_states() {
+        let kept = |text: &str| {
+            let raw = RawConfig { evm: toml::from_str(text).unwrap(), ..usable() };
+            NodeConfig::check(raw, Path::new("."), None).map(|config| config.executor)
+        };
+        let Ok(ExecutorConfig::Evm { kept: all, .. }) = kept("") else { panic!("refused") };
+        assert_eq!(all, StateOptions::default());
+        assert_eq!(all.receipt_blocks, None, "nothing is removed unasked");
+        let some = kept("history_blocks = 50\nreceipt_blocks = 50\nproof_blocks = 9");
+        let Ok(ExecutorConfig::Evm { kept: some, .. }) = some else { panic!("refused") };
+        assert_eq!((some.receipt_blocks, some.recent), (Some(50), 9));
+        for (text, words) in [
+            ("receipt_blocks = 9999", "lower evm.history_blocks or raise evm.receipt_blocks"),
+            ("proof_blocks = 0", "evm.proof_blocks = 0 is outside 1 to 100000"),
+        ] {
+            let problems = kept(text).unwrap_err().0;
+            assert!(problems.iter().any(|problem| problem.contains(words)), "{problems:?}");
         }
     }
 

@@ -5,7 +5,10 @@
 
 mod checked;
 mod client;
+mod memory;
+mod pool;
 mod raw;
+mod rpc;
 
 use std::path::{Path, PathBuf};
 
@@ -15,11 +18,12 @@ use figment::{
     Figment,
     providers::{Env, Format, Serialized, Toml},
 };
+pub use pool::RawPool;
 pub use raw::{
     BuilderKind, ExecutorKind, LogFormat, Mode, RawBatcher, RawChain, RawConfig, RawConsensus,
-    RawEngine, RawEvm, RawFinality, RawKeys, RawL1, RawLog, RawOps, RawP2p, RawPool, RawRpc,
-    RawShutdown,
+    RawEngine, RawEvm, RawFinality, RawKeys, RawL1, RawLog, RawOps, RawP2p, RawShutdown,
 };
+pub use rpc::RawRpc;
 
 /// Variables with the prefix that are not configuration.
 const NOT_CONFIG: [&str; 4] = ["config", "failpoint", "git_sha", "target_cache"];
@@ -54,7 +58,7 @@ pub fn load(file: &Path, overrides: &Overrides) -> Result<NodeConfig, ConfigErro
     }
     let raw: RawConfig = layers.extract().map_err(|error| ConfigError::Parse(Box::new(error)))?;
     let base = file.parent().filter(|parent| !parent.as_os_str().is_empty());
-    Ok(NodeConfig::check(raw, base.unwrap_or_else(|| Path::new(".")))?)
+    Ok(NodeConfig::check(raw, base.unwrap_or_else(|| Path::new(".")), memory::limit())?)
 }
 
 /// Values given as flags.

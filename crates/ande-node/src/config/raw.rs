@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
+use ande_execution::state::StateOptions;
 use ande_l1::BlobForm;
 use serde::{Deserialize, Serialize};
+
+use super::{pool::RawPool, rpc::RawRpc};
 
 /// Ordering mode of the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,11 +121,24 @@ impl Default for RawChain {
 pub struct RawEvm {
     /// Blocks below the head whose state can be asked for.
     pub history_blocks: u64,
+    /// Blocks below the head whose receipts and logs can be asked for, at least `history_blocks`;
+    /// all when absent. What is older is removed as blocks come, and answered with code 4444,
+    /// `pruned history unavailable`. Blocks and transactions themselves are always kept: other
+    /// nodes catch up with them, and `resync` executes them again.
+    pub receipt_blocks: Option<u64>,
+    /// Newest states for which `eth_getProof` has proofs. They are held in memory, each with what
+    /// its block changed.
+    pub proof_blocks: usize,
 }
 
 impl Default for RawEvm {
     fn default() -> Self {
-        Self { history_blocks: 10_000 }
+        let kept = StateOptions::default();
+        Self {
+            history_blocks: kept.history_blocks,
+            receipt_blocks: kept.receipt_blocks,
+            proof_blocks: kept.recent,
+        }
     }
 }
 
@@ -266,32 +282,6 @@ impl Default for RawP2p {
     }
 }
 
-/// `[rpc]`
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RawRpc {
-    /// HTTP listener.
-    pub listen: String,
-    /// WebSocket listener.
-    pub ws_listen: String,
-    /// Namespaces that anybody may use: `eth`, `net`, `web3`, `ande`, `txpool`, `debug`. The ops
-    /// listener serves all.
-    pub namespaces: Vec<String>,
-    /// Whether clients may watch transactions come in (`newPendingTransactions`).
-    pub pending_transactions: bool,
-}
-
-impl Default for RawRpc {
-    fn default() -> Self {
-        Self {
-            listen: "127.0.0.1:8545".into(),
-            ws_listen: "127.0.0.1:8546".into(),
-            namespaces: ["eth", "net", "web3", "ande", "txpool"].map(Into::into).to_vec(),
-            pending_transactions: false,
-        }
-    }
-}
-
 /// `[ops]`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -303,24 +293,6 @@ pub struct RawOps {
 impl Default for RawOps {
     fn default() -> Self {
         Self { listen: "127.0.0.1:9090".into() }
-    }
-}
-
-/// `[pool]`
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RawPool {
-    /// Most transactions.
-    pub max_transactions: usize,
-    /// Most bytes.
-    pub max_bytes: usize,
-    /// Most transactions of one sender.
-    pub max_per_sender: usize,
-}
-
-impl Default for RawPool {
-    fn default() -> Self {
-        Self { max_transactions: 20_000, max_bytes: 64 << 20, max_per_sender: 64 }
     }
 }
 

@@ -322,7 +322,7 @@ impl Node {
     }
 
     pub(crate) async fn start_with(limits: RpcLimits) -> Self {
-        Self::assemble(limits, RpcApis::default(), false).await
+        Self::assemble(limits, RpcApis::default(), None).await
     }
 
     /// A node that executes.
@@ -331,18 +331,19 @@ impl Node {
     }
 
     pub(crate) async fn start_evm_with(limits: RpcLimits, apis: RpcApis) -> Self {
-        Self::assemble(limits, apis, true).await
+        Self::assemble(limits, apis, Some(StateOptions::default())).await
     }
 
-    async fn assemble(limits: RpcLimits, apis: RpcApis, executes: bool) -> Self {
+    /// A node that executes and keeps this much.
+    pub(crate) async fn start_evm_keeping(state: StateOptions) -> Self {
+        Self::assemble(RpcLimits::default(), RpcApis::default(), Some(state)).await
+    }
+
+    async fn assemble(limits: RpcLimits, apis: RpcApis, executes: Option<StateOptions>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (evm, genesis) = if executes {
+        let (evm, genesis) = if let Some(state) = executes {
             let genesis = evm_genesis();
-            let config = EvmConfig {
-                genesis: genesis.clone(),
-                dir: dir.path().join("evm"),
-                state: StateOptions::default(),
-            };
+            let config = EvmConfig { genesis: genesis.clone(), dir: dir.path().join("evm"), state };
             let evm = EmbeddedExecutor::open(config, Arc::new(NoSenders)).unwrap();
             (Some(evm), genesis.header().clone())
         } else {

@@ -1,9 +1,80 @@
 //! Bodies that no honest client sends.
 
-use ande_rpc::RpcLimits;
-use serde_json::{Value, json};
+use std::time::Duration;
 
-use crate::fixture::{Node, transfer};
+use ande_rpc::RpcLimits;
+use futures::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio_tungstenite::{connect_async, tungstenite::Message};
+
+use crate::{
+    fixture::{Node, transfer},
+    http::until,
+};
+
+/// Longer than any test: calls that take it stay where they are.
+const FOR_EVER: Duration = Duration::from_secs(3600);
+
+fn call(id: u64, method: &str, params: Value) -> Value {
+    json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
+}
+
+#[tokio::test]
+async fn without_a_place_whole_requests_are_refused_with_429() {
+    let limits = RpcLimits { calls_waiting: 2, call_timeout: FOR_EVER, ..RpcLimits::default() };
+    let node = Node::start_with(limits).await;
+    *node.pool.delay.lock().unwrap() = Some(FOR_EVER);
+    let slow = |nonce| {
+        let body = call(1, "eth_sendRawTransaction", json!([transfer(11, nonce)])).to_string();
+        let request = reqwest::Client::new().post(node.url());
+        let request = request.header("content-type", "application/json").body(body);
+        tokio::spawn(request.send())
+    };
+    let waiting = [slow(0), slow(1)];
+    until(|| node.pool.order.lock().unwrap().len() == 2).await;
+    let refused = node.post(call(7, "eth_chainId", json!([])).to_string()).await;
+    assert_eq!(refused.status(), 429);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    let answer: Value = refused.json().await.unwrap();
+    assert_eq!(answer["error"]["code"], -32005, "{answer}");
+    assert_eq!(answer["error"]["message"], "too many requests at the same time");
+    // What the load balancer asks is not a call.
+    assert_eq!(node.get("/healthz").await.status(), 200);
+    waiting.iter().for_each(tokio::task::JoinHandle::abort);
+    let free = async || node.call("eth_chainId", json!([])).await.is_ok();
+    tokio::time::timeout(Duration::from_secs(60), async {
+        while !free().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .expect("clients that went away still have their places");
+}
+
+#[tokio::test]
+async fn one_socket_cannot_take_the_places_of_all() {
+    let limits = RpcLimits { calls_per_socket: 2, call_timeout: FOR_EVER, ..RpcLimits::default() };
+    let node = Node::start_with(limits).await;
+    *node.pool.delay.lock().unwrap() = Some(FOR_EVER);
+    let open = async || connect_async(format!("ws://{}", node.ws)).await.unwrap().0;
+    let (mut greedy, mut honest) = (open().await, open().await);
+    for id in 0..2 {
+        let slow = call(id, "eth_sendRawTransaction", json!([transfer(11, id)]));
+        greedy.send(Message::text(slow.to_string())).await.unwrap();
+    }
+    until(|| node.pool.order.lock().unwrap().len() == 2).await;
+    for (socket, expected) in [(&mut greedy, json!(-32005)), (&mut honest, Value::Null)] {
+        let quick = call(9, "eth_chainId", json!([]));
+        socket.send(Message::text(quick.to_string())).await.unwrap();
+        // Pings come in between.
+        let answer: Value = loop {
+            if let Message::Text(text) = socket.next().await.unwrap().unwrap() {
+                break serde_json::from_str(&text).unwrap();
+            }
+        };
+        assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!(9), &expected), "{answer}");
+    }
+}
 
 #[tokio::test]
 async fn unknown_methods_are_not_found() {
@@ -69,7 +140,6 @@ async fn wrong_types_and_sizes_are_refused_by_http() {
 #[tokio::test]
 async fn batches_keep_their_order_and_their_limits() {
     let node = Node::start_with(RpcLimits { batch_calls: 70, ..RpcLimits::default() }).await;
-    let call = |id: u64, method: &str, params: Value| json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
     let mut batch: Vec<Value> = vec![
         call(0, "eth_chainId", json!([])),
         call(1, "debug_secret", json!([])),

@@ -13,6 +13,7 @@ mod hostile;
 mod http;
 mod namespaces;
 mod openrpc;
+mod pruned;
 mod schema;
 mod schemas;
 mod socket;

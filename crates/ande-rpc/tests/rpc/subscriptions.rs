@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use alloy::rpc::types::{Header, Log};
-use alloy_primitives::{B256, keccak256};
+use alloy_primitives::{B256, Bytes, TxKind, keccak256};
 use ande_rpc::{RpcApis, RpcLimits};
+use ande_telemetry::{SubscriptionEndLabels, TopicLabels};
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
 
 use crate::{
-    fixture::{LOGGER, Node, hello, log, node_key, transfer},
+    fixture::{LOGGER, Node, hello, invoke, log, node_key, transfer},
     http::until,
     schema,
 };
@@ -108,6 +109,69 @@ async fn pending_transactions_are_pushed_only_when_allowed() {
     node.call("eth_sendRawTransaction", json!([raw])).await.unwrap();
     assert_eq!(hashes.told(&hash_id).await, json!(keccak256(&raw)));
     assert_eq!(full.told(&full_id).await["hash"], json!(keccak256(&raw)));
+}
+
+async fn watched_by(client: &mut Client, full: bool) -> TopicLabels {
+    client.subscribe(json!(["newPendingTransactions", full])).await;
+    TopicLabels::new("newPendingTransactions")
+}
+
+#[tokio::test]
+async fn subscriptions_and_what_they_push_are_counted() {
+    let mut node = Node::start_evm().await;
+    let heads = TopicLabels::new("newHeads");
+    let mut client = Client::open(&node).await;
+    let first = client.subscribe(json!(["newHeads"])).await;
+    client.subscribe(json!(["newHeads"])).await;
+    assert_eq!(node.metrics.rpc_subscriptions.get(&heads), 2);
+    node.block(vec![]).await;
+    client.next().await;
+    client.next().await;
+    until(|| node.metrics.rpc_notifications.get(&heads) == 2).await;
+    client.call("eth_unsubscribe", json!([first])).await;
+    until(|| node.metrics.rpc_subscriptions.get(&heads) == 1).await;
+    drop(client);
+    until(|| node.metrics.rpc_subscriptions.get(&heads) == 0).await;
+    let ended = &node.metrics.rpc_subscriptions_ended;
+    assert_eq!(ended.get(&SubscriptionEndLabels::new("slow")), 0);
+}
+
+#[tokio::test]
+async fn clients_that_do_not_keep_up_lose_their_subscription() {
+    let limits = RpcLimits {
+        socket_queue: 1,
+        slow_client: Duration::from_millis(20),
+        ..RpcLimits::default()
+    };
+    let apis = RpcApis { pending_transactions: true, ..RpcApis::default() };
+    let node = Node::start_evm_with(limits, apis).await;
+    let ended =
+        |reason| node.metrics.rpc_subscriptions_ended.get(&SubscriptionEndLabels::new(reason));
+
+    // One that reads nothing: its socket fills, then its queue.
+    let mut deaf = Client::open(&node).await;
+    let topic = watched_by(&mut deaf, true).await;
+    for nonce in 0.. {
+        let told = node.metrics.rpc_notifications.get(&topic);
+        let large = Bytes::from(vec![7; 120_000]);
+        let raw = invoke(11, nonce, TxKind::Call(LOGGER), large, 1);
+        node.call("eth_sendRawTransaction", json!([raw])).await.unwrap();
+        until(|| node.metrics.rpc_notifications.get(&topic) > told || ended("slow") == 1).await;
+        if ended("slow") == 1 {
+            break;
+        }
+    }
+    until(|| node.metrics.rpc_subscriptions.get(&topic) == 0).await;
+
+    // One that is told more at once than the node remembers for it.
+    let mut late = Client::open(&node).await;
+    let topic = watched_by(&mut late, false).await;
+    for _ in 0..100 {
+        node.pool.arrivals.send(B256::ZERO).unwrap();
+    }
+    until(|| ended("lagging") == 1).await;
+    until(|| node.metrics.rpc_subscriptions.get(&topic) == 0).await;
+    assert_eq!(ended("slow"), 1);
 }
 
 #[tokio::test]

@@ -123,6 +123,18 @@ async fn hostile_configurations_are_refused_with_advice() -> Result<()> {
             unknown.edit("heartbeat_ms", "hartbeat_ms")?;
             unknown.refused("unknown setting", BAD_CONFIG, &["hartbeat_ms"]).await?;
 
+            let limits = attempt("senseless-limits")?;
+            limits.edit("[rpc]\n", "[rpc]\nconnections = 0\ncalls_waiting = 10\n")?;
+            let pool = "[pool]\nmax_transactions = 10\nmax_bytes = 17179869185\n\n[ops]\n";
+            limits.edit("[ops]\n", pool)?;
+            let words = [
+                "rpc.connections = 0 is outside",
+                "lower rpc.calls_at_once or raise rpc.calls_waiting",
+                "pool.max_bytes = 17179869185 is outside",
+                "lower pool.max_per_sender or raise pool.max_transactions",
+            ];
+            limits.refused("limits that make no node", BAD_CONFIG, &words).await?;
+
             let wrong_key = attempt("wrong-key")?;
             fs::write(wrong_key.dir.join(VALIDATOR_KEY_FILE), "not a key\n")?;
             wrong_key.refused("malformed key", BAD_KEY, &[VALIDATOR_KEY_FILE, "64 hex"]).await?;
