@@ -256,6 +256,24 @@ async fn checkpoint_parts_must_hash_to_what_is_signed() {
     }
 }
 
+#[test]
+fn damaged_checkpoint_requests_are_refused_or_something_else() {
+    let request = batch(1);
+    assert_eq!(request.check_hashes(), Ok(()));
+    let bytes = request.to_canonical();
+    for cut in 0..bytes.len() {
+        assert!(CheckpointRequest::from_canonical(&bytes[..cut]).is_err(), "cut at {cut}");
+    }
+    for bit in 0..bytes.len() * 8 {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        if let Ok(other) = CheckpointRequest::from_canonical(&flipped) {
+            assert_ne!(other, request, "bit {bit}");
+            assert_eq!(other.to_canonical(), flipped, "bit {bit} has two encodings");
+        }
+    }
+}
+
 #[tokio::test]
 async fn only_registered_nodes_are_served_and_the_list_changes_at_runtime() {
     let server = serve().await;

@@ -7,11 +7,11 @@ use std::{
 };
 
 use alloy::{
-    consensus::{SignableTransaction as _, TxEip1559, TxEnvelope},
+    consensus::{SignableTransaction, Signed, TxEip1559, TxEnvelope},
     eips::eip2718::Encodable2718 as _,
     signers::{SignerSync as _, local::PrivateKeySigner},
 };
-use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
 use ande_consensus::{Application as _, Candidate, StartHeight, Turn};
 use ande_execution::{
     EmbeddedExecutor, EvmConfig, EvmGenesis, EvmReader, Executor, NoneExecutor, NoneGenesis,
@@ -70,6 +70,13 @@ impl Wallet {
             ..Default::default()
         };
         change(&mut tx);
+        self.sign(tx)
+    }
+
+    pub fn sign<T: SignableTransaction<Signature>>(&self, tx: T) -> Bytes
+    where
+        TxEnvelope: From<Signed<T>>,
+    {
         let signature = self.0.sign_hash_sync(&tx.signature_hash()).unwrap();
         TxEnvelope::from(tx.into_signed(signature)).encoded_2718().into()
     }
@@ -151,12 +158,13 @@ impl Node {
 
     /// With the embedded EVM.
     pub async fn open_evm(dir: &Path) -> Self {
-        Self::open_evm_with(dir, |evm| Arc::new(evm)).await
+        Self::open_evm_with(dir, PoolLimits::default(), |evm| Arc::new(evm)).await
     }
 
-    /// With the embedded EVM inside of something.
+    /// With the embedded EVM inside of something, and a pool with these limits.
     async fn open_evm_with(
         dir: &Path,
+        limits: PoolLimits,
         wrap: impl FnOnce(EmbeddedExecutor) -> Arc<dyn Executor>,
     ) -> Self {
         let genesis = evm_genesis();
@@ -166,7 +174,7 @@ impl Node {
         let executor = EmbeddedExecutor::open(config, senders.clone()).unwrap();
         let reader = executor.reader();
         let accounts: Arc<dyn AccountSource> = Arc::new(EvmAccounts(reader.clone()));
-        let limits = PoolLimits { block_gas_limit: reader.gas_limit(), ..PoolLimits::default() };
+        let limits = PoolLimits { block_gas_limit: reader.gas_limit(), ..limits };
         let pool = Pool::new(limits, accounts);
         let executor = wrap(executor);
         Self::assemble(store, executor, pool, senders, Ordering::TipDescending, Some(reader)).await
@@ -176,11 +184,16 @@ impl Node {
         dir: &Path,
         wrap: impl FnOnce(EmbeddedExecutor) -> Arc<dyn Executor>,
     ) -> Self {
-        Self::open_evm_with(dir, wrap).await.and_sets().await
+        Self::open_evm_with(dir, PoolLimits::default(), wrap).await.and_sets().await
     }
 
     pub async fn evm_with_sets(dir: &Path) -> Self {
         Self::open_evm(dir).await.and_sets().await
+    }
+
+    /// With the embedded EVM and a pool with these limits.
+    pub async fn limited_with_sets(dir: &Path, limits: PoolLimits) -> Self {
+        Self::open_evm_with(dir, limits, |evm| Arc::new(evm)).await.and_sets().await
     }
 
     async fn and_sets(self) -> Self {

@@ -4,4 +4,5 @@
 mod client;
 mod evm;
 mod fixture;
+mod hostile;
 mod none;
