@@ -123,7 +123,7 @@ async fn subscriptions_and_what_they_push_are_counted() {
     let mut client = Client::open(&node).await;
     let first = client.subscribe(json!(["newHeads"])).await;
     client.subscribe(json!(["newHeads"])).await;
-    assert_eq!(node.metrics.rpc_subscriptions.get(&heads), 2);
+    until(|| node.metrics.rpc_subscriptions.get(&heads) == 2).await;
     node.block(vec![]).await;
     client.next().await;
     client.next().await;
