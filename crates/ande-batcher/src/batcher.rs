@@ -15,8 +15,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    BatcherConfig, BatcherError, CheckpointService, Ledger, accepted::Accepted, follower::Follower,
-    ledger::now_ms, poster::Poster, turn::Waiting,
+    BatcherConfig, BatcherError, CheckpointService, Ledger,
+    accepted::Accepted,
+    follower::Follower,
+    keeper::{Keeper, Turns},
+    ledger::now_ms,
+    poster::Poster,
+    turn::{Pause, Waiting},
 };
 
 /// Longest time between two looks when nothing changes.
@@ -57,9 +62,10 @@ impl core::fmt::Debug for BatcherParts {
 
 /// Cuts, certifies, posts and follows batches.
 ///
-/// Two loops: one cuts batches from the chain and keeps their rows equal to the settlement chain,
-/// on every node; the other posts the next batch when it is this node's turn. They share nothing
-/// but the rows, so a slow settlement transaction holds up nothing else.
+/// Three loops: one cuts batches from the chain and keeps their rows equal to the settlement chain,
+/// on every node; one posts the next batch when it is this node's turn; one does what else the
+/// contract needs. They share nothing but the rows and the key, so a slow settlement transaction
+/// holds up nothing but the next one.
 #[derive(Debug)]
 pub struct Batcher {
     config: BatcherConfig,
@@ -88,8 +94,9 @@ impl Batcher {
         );
         let Self { config, parts } = self;
         let followed = follow(parts.clone(), shutdown.clone());
+        let kept = keep(config, parts.clone(), shutdown.clone());
         let posted = post(config, parts, shutdown);
-        tokio::try_join!(followed, posted).map(|_| ())
+        tokio::try_join!(followed, posted, kept).map(|_| ())
     }
 }
 
@@ -147,7 +154,7 @@ async fn follow(parts: BatcherParts, shutdown: CancellationToken) -> Result<(), 
     }
 }
 
-/// Posts batches, and freezes sets where the contract leaves that to its users.
+/// Posts batches.
 async fn post(
     config: BatcherConfig,
     parts: BatcherParts,
@@ -166,18 +173,14 @@ async fn post(
         signer: parts.signer,
         peers: parts.peers,
         transactions: parts.transactions,
-        consensus: parts.consensus,
         coordinator: parts.coordinator,
         view: parts.view,
         metrics: parts.metrics,
         waiting: Waiting::default(),
-        freezing: Waiting::default(),
         bundles: Mutex::default(),
-        failures: 0,
-        paused_until: None,
+        pause: Pause::default(),
     };
-    // Shorter than the takeover time, which it measures.
-    let tick = TICK.min(config.takeover.max(Duration::from_millis(50)) / 2);
+    let tick = tick(&config);
     loop {
         let stepped = tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
@@ -193,6 +196,48 @@ async fn post(
             () = tokio::time::sleep(tick) => {}
         }
     }
+}
+
+/// Does what the contract leaves to its users.
+async fn keep(
+    config: BatcherConfig,
+    parts: BatcherParts,
+    shutdown: CancellationToken,
+) -> Result<(), BatcherError> {
+    if !config.enabled {
+        shutdown.cancelled().await;
+        return Ok(());
+    }
+    let mut keeper = Keeper {
+        store: parts.ledger.store().clone(),
+        own: parts.signer.address(),
+        transactions: parts.transactions,
+        consensus: parts.consensus,
+        view: parts.view,
+        metrics: parts.metrics,
+        takeover: config.takeover,
+        turns: Turns::default(),
+        pause: Pause::default(),
+    };
+    let tick = tick(&config);
+    loop {
+        let stepped = tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            stepped = keeper.step() => stepped?,
+        };
+        if stepped {
+            continue;
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            () = tokio::time::sleep(tick) => {}
+        }
+    }
+}
+
+/// Shorter than the takeover time, which is measured with it.
+fn tick(config: &BatcherConfig) -> Duration {
+    TICK.min(config.takeover.max(Duration::from_millis(50)) / 2)
 }
 
 async fn keep_house(

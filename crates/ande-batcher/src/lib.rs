@@ -18,6 +18,7 @@ mod cut;
 mod data;
 mod error;
 mod follower;
+mod keeper;
 mod ledger;
 mod poster;
 mod turn;

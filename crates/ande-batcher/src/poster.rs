@@ -1,15 +1,12 @@
 //! Certifies and posts batches, one after the other.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use alloy::{eips::BlockId, primitives::Address, sol_types::SolCall as _};
 use ande_consensus::ConsensusSigner;
 use ande_contracts::{
-    AndeConsensus, AndeSequencerCoordinator as Coordinator, ContractError, Reverted,
-    batch_header_to_sol, da_pointer_to_sol, quorum_certificate_to_sol,
+    AndeSequencerCoordinator as Coordinator, ContractError, Reverted, batch_header_to_sol,
+    da_pointer_to_sol, quorum_certificate_to_sol,
 };
 use ande_failpoint::reach;
 use ande_l1::{BlobBundle, L1Error, L1View, TxError, TxManager, TxRequest, TxStatus};
@@ -24,19 +21,13 @@ use crate::{
     BatcherConfig, BatcherError, CheckpointService, Ledger,
     certify::{Certified, Collector},
     data::{Bundles, DataRules, pointer, proofs},
-    turn::{Waiting, posting_rank},
+    turn::{Pause, Waiting, posting_rank, step},
 };
 
-/// Sets up to this size are frozen by the contract itself.
-const AUTO_FREEZE_MAX: usize = 16;
-/// Settlement blocks that a posting is given at least, and the longest time that they count for.
-const TAKEOVER_BLOCKS: u32 = 3;
-const MAX_ON_ITS_WAY: Duration = Duration::from_secs(60);
 /// How long the own receipt is waited for after the batch is seen to be accepted.
 const OWN_RECEIPT: Duration = Duration::from_secs(1);
-/// First and longest pause after a failed attempt.
-const MIN_PAUSE: Duration = Duration::from_millis(500);
-const MAX_PAUSE: Duration = Duration::from_secs(20);
+/// Longest time that the reader is given to see the own posting.
+const MAX_UNSEEN: Duration = Duration::from_secs(20);
 
 /// Posts batches when it is this node's turn.
 pub(crate) struct Poster {
@@ -46,15 +37,12 @@ pub(crate) struct Poster {
     pub(crate) signer: Arc<dyn ConsensusSigner>,
     pub(crate) peers: PeerClient,
     pub(crate) transactions: TxManager,
-    pub(crate) consensus: Address,
     pub(crate) coordinator: Address,
     pub(crate) view: watch::Receiver<L1View>,
     pub(crate) metrics: Metrics,
     pub(crate) waiting: Waiting,
-    pub(crate) freezing: Waiting,
     pub(crate) bundles: Mutex<Bundles>,
-    pub(crate) failures: u32,
-    pub(crate) paused_until: Option<Instant>,
+    pub(crate) pause: Pause,
 }
 
 impl Poster {
@@ -63,27 +51,21 @@ impl Poster {
     /// # Errors
     /// Fatal errors only; others are logged and tried again after a pause.
     pub(crate) async fn step(&mut self) -> Result<bool, BatcherError> {
-        if self.paused_until.is_some_and(|until| Instant::now() < until) {
+        if self.pause.is_on() {
             return Ok(false);
         }
-        let done = match self.post_next().await {
-            Ok(false) => self.freeze_next().await,
-            other => other,
-        };
-        match done {
+        match self.post_next().await {
             Ok(done) => {
                 if done {
-                    self.failures = 0;
+                    self.pause.end();
                 }
                 Ok(done)
             }
             Err(error) if error.is_fatal() => Err(error),
             Err(error) => {
                 self.metrics.post_failures.inc();
-                self.failures = self.failures.saturating_add(1);
-                let pause = MIN_PAUSE.saturating_mul(1 << self.failures.min(10)).min(MAX_PAUSE);
-                self.paused_until = Some(Instant::now() + pause);
-                warn!(%error, pause_ms = pause.as_millis(), "posting failed, trying again");
+                let pause_ms = self.pause.begin().as_millis();
+                warn!(%error, pause_ms, "posting failed, trying again");
                 Ok(false)
             }
         }
@@ -103,7 +85,7 @@ impl Poster {
         let Some(rank) = posting_rank(&set, &row.header, self.signer.address()) else {
             return Ok(false);
         };
-        if !self.waiting.is_over(index, rank, self.takeover(&view)) {
+        if !self.waiting.is_over(index, rank, step(self.config.takeover, &view)) {
             return Ok(false);
         }
         if rank > 0 {
@@ -113,7 +95,7 @@ impl Poster {
         let row = self.certified(row, &set, &view, bundle.as_deref()).await?;
         let Some(row) = row else { return Ok(true) };
         self.metrics.contract_submits.inc();
-        if self.failures > 0 {
+        if self.pause.failures() > 0 {
             self.metrics.contract_submit_retries.inc();
         }
         let posted = self.hand_over(&row, bundle).await.inspect_err(|_| {
@@ -135,12 +117,6 @@ impl Poster {
     ) -> Result<bool, BatcherError> {
         self.check(row).await?;
         self.submit(row, bundle).await
-    }
-
-    /// A transaction on its way is no reason to take over: it may need a few settlement blocks.
-    fn takeover(&self, view: &L1View) -> Duration {
-        let on_its_way = view.block_time.unwrap_or_default().saturating_mul(TAKEOVER_BLOCKS);
-        self.config.takeover.max(on_its_way.min(MAX_ON_ITS_WAY))
     }
 
     async fn set(&self, epoch: Epoch) -> Result<Arc<EpochSet>, BatcherError> {
@@ -394,7 +370,7 @@ impl Poster {
     async fn wait_for_view(&self, index: u64) {
         let mut view = self.view.clone();
         let seen = view.wait_for(|view| view.tip.is_some_and(|tip| tip.index >= index));
-        let _ = tokio::time::timeout(MAX_PAUSE, seen).await;
+        let _ = tokio::time::timeout(MAX_UNSEEN, seen).await;
     }
 
     fn request(&self, row: &BatchRow, bundle: Option<Arc<BlobBundle>>) -> Option<TxRequest> {
@@ -420,48 +396,6 @@ impl Poster {
             .abi_encode(),
         };
         Some(TxRequest { blobs: bundle, ..TxRequest::call(self.coordinator, input.into()) })
-    }
-
-    /// Freezes the set of the epoch after the next, where the contract leaves that to its users.
-    async fn freeze_next(&mut self) -> Result<bool, BatcherError> {
-        let view = self.view.borrow().clone();
-        let (Some(tip), Some(last), Some(config)) =
-            (view.final_tip, view.last_frozen_epoch, view.config)
-        else {
-            return Ok(false);
-        };
-        let open = config.rules.epoch_of(tip.end_height);
-        if !view.is_up() || tip.index == 0 || last.0 >= open.0 + 2 {
-            return Ok(false);
-        }
-        let set = self.set(open).await?;
-        let Some(place) = set.committee.index_of(self.signer.address()) else { return Ok(false) };
-        // Everyone may; the places take turns by epoch so that not all pay at once.
-        let size = set.committee.size();
-        let rank = (place + size - (last.0 as usize % size)) % size;
-        let rank = u32::try_from(rank).unwrap_or(u32::MAX);
-        if size <= AUTO_FREEZE_MAX && rank > 0 {
-            // The next batch does it; only the first keeper helps.
-            return Ok(false);
-        }
-        let next = last.0 + 1;
-        if !self.freezing.is_over(next, rank.saturating_add(1), self.takeover(&view)) {
-            return Ok(false);
-        }
-        let call = AndeConsensus::freezeEpochCall { epoch: next };
-        let request = TxRequest::call(self.consensus, call.abi_encode().into());
-        match self.transactions.send(&format!("freeze:{next}"), &request).await {
-            Ok(outcome) => {
-                info!(epoch = next, transaction = %outcome.hash, "validator set of the epoch frozen");
-                Ok(true)
-            }
-            // Somebody was faster, or no batch of the epoch is accepted yet.
-            Err(TxError::WouldRevert(reverted)) => {
-                debug!(epoch = next, %reverted, "epoch needs no freezing");
-                Ok(false)
-            }
-            Err(error) => Err(error.into()),
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 use ande_primitives::{
     BATCH_HEADER_VERSION, BatchHeader, Committee, CommitteeError, DaKind, DaPointer, Epoch, Era,
     Height, Member, QuorumCertificate, QuorumFraction, RulesError, ScheduleMode, ScheduleRules,
-    Term,
+    Term, Vote,
 };
 
 use crate::{AndeConsensus, AndeSequencerCoordinator as Coordinator};
@@ -124,6 +124,20 @@ pub const fn batch_header_from_sol(
         skips_hash: header.skipsHash,
         fee_recipient: header.feeRecipient,
     })
+}
+
+/// Vote in the form of the consensus contract.
+#[must_use]
+pub const fn vote_to_sol(l2_chain_id: u64, vote: &Vote) -> AndeConsensus::Vote {
+    AndeConsensus::Vote {
+        l2ChainId: l2_chain_id,
+        era: vote.era.0,
+        epoch: vote.epoch.0,
+        height: vote.height.0,
+        round: vote.round.0,
+        kind: vote.kind as u8,
+        blockHash: vote.block_hash,
+    }
 }
 
 /// Data pointer in the form of the coordinator.

@@ -17,6 +17,6 @@ pub use bindings::{
 pub use convert::{
     ConvertError, batch_header_from_sol, batch_header_to_sol, committee, da_pointer_from_sol,
     da_pointer_to_sol, member, quorum_certificate_from_sol, quorum_certificate_to_sol,
-    quorum_fraction, schedule_rules,
+    quorum_fraction, schedule_rules, vote_to_sol,
 };
 pub use error::{ContractError, Reverted};

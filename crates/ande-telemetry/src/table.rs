@@ -117,6 +117,8 @@ metrics! {
         "1 while the validator set of the next epoch is not final on the settlement chain";
     consensus_equivocations: Counter = "ande_consensus_equivocations_total", "evidence",
         "Proofs stored by this process that a validator contradicted itself";
+    evidence_reported: Counter = "ande_evidence_reported_total", "evidence",
+        "Proofs of a contradiction for which the contract slashed when this process brought them";
 
     // Chain.
     chain_block_height: Gauge = "ande_chain_block_height", "blocks",

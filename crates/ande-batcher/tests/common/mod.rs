@@ -38,13 +38,18 @@ pub struct Chain {
     height: u64,
     timestamp_ms: u64,
     set: Option<Arc<EpochSet>>,
+    windows: u32,
+    /// Validator whose windows are taken over by the next one in the schedule.
+    pub absent: Option<usize>,
 }
 
 impl Chain {
-    pub fn new(domain: Domain, validators: Vec<TestValidator>) -> Self {
+    pub fn new(domain: Domain, validators: Vec<TestValidator>, windows: u32) -> Self {
         Self {
             domain,
             validators,
+            windows,
+            absent: None,
             parent: GENESIS,
             execution_parent: GENESIS,
             height: 0,
@@ -61,7 +66,7 @@ impl Chain {
     pub async fn block(&mut self, store: &Store, transactions: usize, bytes: usize) -> Block {
         self.height += 1;
         self.timestamp_ms += 1_000;
-        let epoch = Epoch(self.height / u64::from(ROTATION * WINDOWS));
+        let epoch = Epoch(self.height / u64::from(ROTATION * self.windows));
         if self.set.as_ref().is_none_or(|set| set.epoch != epoch) {
             let stored = eventually("the set of the epoch is stored", async || {
                 store.set(epoch).await.unwrap()
@@ -91,14 +96,17 @@ impl Chain {
             ..Default::default()
         };
         let execution: Bytes = alloy_rlp::encode(&execution).into();
+        let scheduled = set.proposer_address(Height(self.height), Skip(0));
+        let absent = self.absent.map(|index| self.validators[index].key.address());
+        let skip = Skip(u32::from(absent == Some(scheduled)));
         let header = Header {
             l2_chain_id: L2_CHAIN_ID,
             era: Era(0),
             epoch,
             height: Height(self.height),
-            skip: Skip(0),
+            skip,
             parent_hash: self.parent,
-            proposer: set.proposer_address(Height(self.height), Skip(0)),
+            proposer: set.proposer_address(Height(self.height), skip),
             timestamp_ms: self.timestamp_ms,
             forced_up_to: 0,
             forced_acc: B256::ZERO,
@@ -352,12 +360,19 @@ impl Cluster {
 
     /// `count` validators, registered and launched; the first `running` nodes run.
     pub async fn start_some(count: u8, running: usize, config: BatcherConfig) -> Self {
-        let l1 = TestL1::start(Plan {
-            rotation: ROTATION,
-            windows: WINDOWS,
-            min_validators: u16::from(count),
-        })
-        .await;
+        Self::start_with(count, running, WINDOWS, config).await
+    }
+
+    /// The same with another number of windows per epoch.
+    pub async fn start_with(
+        count: u8,
+        running: usize,
+        windows: u32,
+        config: BatcherConfig,
+    ) -> Self {
+        let l1 =
+            TestL1::start(Plan { rotation: ROTATION, windows, min_validators: u16::from(count) })
+                .await;
         let validators: Vec<_> = (1..=count)
             .map(|number| {
                 let port = ande_ports::reserve().unwrap();
@@ -368,7 +383,7 @@ impl Cluster {
             l1.register(validator).await;
         }
         l1.mine(3).await;
-        let chain = Chain::new(l1.domain(), validators.clone());
+        let chain = Chain::new(l1.domain(), validators.clone(), windows);
         let mut nodes = Vec::new();
         for (index, validator) in validators.iter().enumerate() {
             let mut node = Node {

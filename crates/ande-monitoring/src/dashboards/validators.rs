@@ -84,10 +84,16 @@ pub(super) const DASHBOARD: Dashboard = Dashboard {
                 lines(
                     "Proofs of contradiction",
                     "none",
-                    &[q(
-                        "ande_consensus_equivocations_total{instance=~\"$instance\"}",
-                        "{{instance}}",
-                    )],
+                    &[
+                        q(
+                            "ande_consensus_equivocations_total{instance=~\"$instance\"}",
+                            "{{instance}} stored",
+                        ),
+                        q(
+                            "ande_evidence_reported_total{instance=~\"$instance\"}",
+                            "{{instance}} slashed by it",
+                        ),
+                    ],
                 ),
             ],
         },

@@ -1,0 +1,251 @@
+//! Duties on the contract that anyone may do and somebody must: proofs of misbehaviour brought,
+//! sets frozen, downtime judged.
+
+use std::time::Duration;
+
+use alloy::{
+    eips::BlockId,
+    primitives::{Address, Bytes, U256},
+    sol_types::SolCall as _,
+};
+use ande_consensus::{Evidence, SignedVote};
+use ande_contracts::{AndeConsensus, ContractError, Reverted, vote_to_sol};
+use ande_l1::{L1View, TxError, TxManager, TxRequest, TxStatus};
+use ande_primitives::{Epoch, EpochSet};
+use ande_store::Store;
+use ande_telemetry::Metrics;
+use tokio::sync::watch;
+use tracing::{debug, error, info, warn};
+
+use crate::{
+    BatcherError,
+    turn::{Pause, Waiting, keeper_rank, step},
+};
+
+/// Sets up to this size are frozen by the contract itself.
+const AUTO_FREEZE_MAX: usize = 16;
+/// Closed epochs whose downtime is looked at after a start.
+const LOOK_BACK: u64 = 16;
+/// The contract jails nobody for fewer windows.
+const MIN_SKIPPED: u32 = 2;
+
+/// Does what the contract leaves to its users.
+pub(crate) struct Keeper {
+    pub(crate) store: Store,
+    /// Key by which this node is a member.
+    pub(crate) own: Address,
+    pub(crate) transactions: TxManager,
+    pub(crate) consensus: Address,
+    pub(crate) view: watch::Receiver<L1View>,
+    pub(crate) metrics: Metrics,
+    /// How long the members before this one in a task's order are waited for, each.
+    pub(crate) takeover: Duration,
+    pub(crate) turns: Turns,
+    pub(crate) pause: Pause,
+}
+
+/// What is waited for.
+#[derive(Debug, Default)]
+pub(crate) struct Turns {
+    freezing: Waiting,
+    reporting: Waiting,
+    settling: Waiting,
+    /// Epoch whose downtime is looked at next; none before the first look.
+    unsettled: Option<Epoch>,
+}
+
+impl Keeper {
+    /// Does what is due; returns whether something was done.
+    ///
+    /// # Errors
+    /// Fatal errors only; others are logged and tried again after a pause.
+    pub(crate) async fn step(&mut self) -> Result<bool, BatcherError> {
+        let view = self.view.borrow().clone();
+        if self.pause.is_on() || !view.is_up() {
+            return Ok(false);
+        }
+        match self.one_duty(&view).await {
+            Ok(done) => {
+                if done {
+                    self.pause.end();
+                }
+                Ok(done)
+            }
+            Err(error) if error.is_fatal() => Err(error),
+            Err(error) => {
+                let pause_ms = self.pause.begin().as_millis();
+                warn!(%error, pause_ms, "a duty on the contract failed, trying again");
+                Ok(false)
+            }
+        }
+    }
+
+    async fn one_duty(&mut self, view: &L1View) -> Result<bool, BatcherError> {
+        Ok(self.report_evidence(view).await?
+            || self.freeze_next(view).await?
+            || self.settle_downtime(view).await?)
+    }
+
+    /// Brings the oldest proof that the contract has not judged.
+    async fn report_evidence(&mut self, view: &L1View) -> Result<bool, BatcherError> {
+        let Some(config) = view.config else { return Ok(false) };
+        let Some(evidence) = self.store.unreported_evidence(1).await?.pop() else {
+            return Ok(false);
+        };
+        let vote = &evidence.first.vote;
+        let set = self.set(vote.epoch).await?;
+        let Some(offender) = set.committee.index_of(evidence.signer) else {
+            error!(signer = %evidence.signer, epoch = vote.epoch.0, "evidence against somebody outside the set is put away");
+            self.store.mark_reported(&evidence).await?;
+            return Ok(true);
+        };
+        // Everyone with the proof may bring it; the offender is not waited for.
+        let size = set.committee.size() as u64;
+        let first = vote.height.0 % size + u64::from(vote.height.0 % size == offender as u64);
+        let mut rank = keeper_rank(&set.committee, first, self.own).unwrap_or(u32::MAX);
+        let offenders_rank = keeper_rank(&set.committee, first, evidence.signer);
+        if offenders_rank.is_some_and(|offenders| offenders < rank) {
+            rank = rank.saturating_sub(1);
+        }
+        if !self.turns.reporting.is_over(vote.height.0, rank, step(self.takeover, view)) {
+            return Ok(false);
+        }
+        let input = evidence_call(config.l2_chain_id, &evidence, offender).abi_encode();
+        let purpose = format!(
+            "evidence:{}:{}:{}:{}",
+            evidence.signer, vote.height, vote.round, vote.kind as u8
+        );
+        match self.send(&purpose, input.into()).await {
+            Ok(Sent::Done) => {
+                warn!(signer = %evidence.signer, height = vote.height.0, "contradiction brought to the contract, its author is slashed");
+                self.metrics.evidence_reported.inc();
+            }
+            Ok(Sent::Refused(reverted)) => match reverted.error.as_deref() {
+                Some(ContractError::AlreadyTombstoned(_)) => {
+                    info!(signer = %evidence.signer, "the author of a contradiction is slashed already");
+                }
+                Some(
+                    ContractError::EvidenceExpired(_)
+                    | ContractError::InvalidEvidence(_)
+                    | ContractError::NotInSet(_)
+                    | ContractError::WrongStatus(_),
+                ) => {
+                    error!(signer = %evidence.signer, height = vote.height.0, %reverted, "the contract does not take the evidence");
+                }
+                // No judgement of the proof: it is kept and brought again.
+                _ => return Err(TxError::WouldRevert(reverted).into()),
+            },
+            Err(error) => return Err(error),
+        }
+        self.store.mark_reported(&evidence).await?;
+        Ok(true)
+    }
+
+    /// Freezes the set of the epoch after the next, where the contract leaves that to its users.
+    async fn freeze_next(&mut self, view: &L1View) -> Result<bool, BatcherError> {
+        let (Some(tip), Some(last), Some(config)) =
+            (view.final_tip, view.last_frozen_epoch, view.config)
+        else {
+            return Ok(false);
+        };
+        let open = config.rules.epoch_of(tip.end_height);
+        if tip.index == 0 || last.0 >= open.0 + 2 {
+            return Ok(false);
+        }
+        let set = self.set(open).await?;
+        let Some(rank) = keeper_rank(&set.committee, last.0, self.own) else { return Ok(false) };
+        if set.committee.size() <= AUTO_FREEZE_MAX && rank > 0 {
+            // The next batch does it; only the first keeper helps.
+            return Ok(false);
+        }
+        let next = last.0 + 1;
+        let wait = step(self.takeover, view);
+        if !self.turns.freezing.is_over(next, rank.saturating_add(1), wait) {
+            return Ok(false);
+        }
+        let input = AndeConsensus::freezeEpochCall { epoch: next }.abi_encode();
+        match self.send(&format!("freeze:{next}"), input.into()).await? {
+            Sent::Done => {
+                info!(epoch = next, "validator set of the epoch frozen");
+                Ok(true)
+            }
+            // Somebody was faster, or no batch of the epoch is accepted yet.
+            Sent::Refused(reverted) => {
+                debug!(epoch = next, %reverted, "epoch needs no freezing");
+                Ok(false)
+            }
+        }
+    }
+
+    /// Has the contract judge the proposers that were skipped in a closed epoch. Epochs in which
+    /// nobody can be jailed are passed over, so that nobody pays for them.
+    async fn settle_downtime(&mut self, view: &L1View) -> Result<bool, BatcherError> {
+        let (Some(tip), Some(config)) = (view.final_tip, view.config) else { return Ok(false) };
+        let open = config.rules.epoch_of(tip.end_height);
+        let epoch = self.turns.unsettled.unwrap_or(Epoch(open.0.saturating_sub(LOOK_BACK)));
+        self.turns.unsettled = Some(epoch);
+        if epoch >= open {
+            return Ok(false);
+        }
+        let call = AndeConsensus::skippedWindowsCall { epoch: epoch.0 };
+        let at = BlockId::number(view.final_block);
+        let skipped = self.transactions.client().call(self.consensus, &call, at).await?;
+        if skipped >= MIN_SKIPPED {
+            let set = self.set(open).await?;
+            let rank = keeper_rank(&set.committee, epoch.0, self.own).unwrap_or(u32::MAX);
+            if !self.turns.settling.is_over(epoch.0, rank, step(self.takeover, view)) {
+                return Ok(false);
+            }
+            let input = AndeConsensus::settleDowntimeCall { epoch: epoch.0 }.abi_encode();
+            match self.send(&format!("downtime:{}", epoch.0), input.into()).await? {
+                Sent::Done => info!(epoch = epoch.0, skipped, "downtime of the epoch judged"),
+                // Somebody was faster, or it is too late.
+                Sent::Refused(reverted) => {
+                    debug!(epoch = epoch.0, %reverted, "downtime is not judged");
+                }
+            }
+        }
+        self.turns.unsettled = Some(Epoch(epoch.0 + 1));
+        Ok(true)
+    }
+
+    async fn set(&self, epoch: Epoch) -> Result<std::sync::Arc<EpochSet>, BatcherError> {
+        self.store.set(epoch).await?.ok_or(BatcherError::MissingSet(epoch))
+    }
+
+    async fn send(&self, purpose: &str, input: Bytes) -> Result<Sent, BatcherError> {
+        let request = TxRequest::call(self.consensus, input);
+        match self.transactions.send(purpose, &request).await {
+            Ok(outcome) => match outcome.status {
+                TxStatus::Succeeded => Ok(Sent::Done),
+                TxStatus::Reverted(reverted) => {
+                    let unknown = || Reverted::decode(Bytes::default());
+                    Ok(Sent::Refused(reverted.unwrap_or_else(unknown)))
+                }
+            },
+            Err(TxError::WouldRevert(reverted)) => Ok(Sent::Refused(reverted)),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// What became of a call.
+enum Sent {
+    Done,
+    Refused(Reverted),
+}
+
+fn evidence_call(
+    l2_chain_id: u64,
+    evidence: &Evidence,
+    offender: usize,
+) -> AndeConsensus::submitVoteEvidenceCall {
+    let signature = |signed: &SignedVote| Bytes::copy_from_slice(signed.signature.as_bytes());
+    AndeConsensus::submitVoteEvidenceCall {
+        a: vote_to_sol(l2_chain_id, &evidence.first.vote),
+        otherBlockHash: evidence.second.vote.block_hash,
+        setIndex: U256::from(offender),
+        sigA: signature(&evidence.first),
+        sigB: signature(&evidence.second),
+    }
+}
