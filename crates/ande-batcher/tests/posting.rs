@@ -187,7 +187,8 @@ async fn contradicting_chains_stop_the_batcher() {
     // The odd node gets other blocks, as if more than a third of the committee had lied to it.
     cluster.restart(odd).await;
     let store = cluster.nodes[odd].store().clone();
-    let mut fork = common::Chain::new(cluster.l1.domain(), cluster.chain.validators.clone());
+    let mut fork =
+        common::Chain::new(cluster.l1.domain(), cluster.chain.validators.clone(), common::WINDOWS);
     for _ in 0..4 {
         let block = fork.block(&store, 3, 200).await;
         store.commit(&fork.certify(&block, 0)).await.unwrap();

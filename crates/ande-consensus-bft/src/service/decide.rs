@@ -1,19 +1,26 @@
 //! Decisions: committed once, in order, with a certificate; then evidence and the next height.
 
+use alloy_primitives::keccak256;
 use ande_consensus::{AppError, EngineError, Evidence};
+use ande_failpoint::corrupts;
 use ande_primitives::{Commit, Height};
-use malachitebft_core_consensus::MisbehaviorEvidence;
-use malachitebft_core_types::CommitCertificate;
-use malachitebft_engine::host::Next;
+use malachitebft_core_consensus::{MisbehaviorEvidence, SignedConsensusMsg};
+use malachitebft_core_types::{CommitCertificate, NilOrVal, VoteType};
+use malachitebft_engine::{host::Next, network::NetworkMsg};
+use malachitebft_signing::Signer as _;
 use ractor::RpcReplyPort;
 use tracing::{info, warn};
 
 use super::{
-    Service,
+    Service, Shared,
     propose::stored_block,
     state::{Done, StartPort},
 };
-use crate::{certificate::to_chain, context::Ctx, evidence::from_engine};
+use crate::{
+    certificate::to_chain,
+    context::{Address, BlockHash, Ctx, Vote},
+    evidence::from_engine,
+};
 
 impl Service {
     /// The engine has decided. The commit runs in a task that is not dropped.
@@ -38,6 +45,10 @@ impl Service {
         running.unclaimed.clear();
         let certificate =
             to_chain(decided, set.era, set.epoch).map_err(|error| fatal(height, error))?;
+        if corrupts("sign-twice") {
+            let (shared, decided) = (self.shared.clone(), decided.clone());
+            self.tasks.spawn(async move { contradict(&shared, &decided).await });
+        }
         let (shared, report) = (self.shared.clone(), self.report.clone());
         self.commits.spawn(async move {
             let committed = async {
@@ -104,6 +115,22 @@ impl Service {
             // Waited for like a commit: a proof is not seen twice.
             self.commits.spawn(async move { shared.app.misbehaviour(evidence).await });
         }
+    }
+}
+
+/// What only a dishonest validator does, for tests: a precommit for another block as well.
+async fn contradict(shared: &Shared, decided: &CommitCertificate<Ctx>) {
+    let other = BlockHash(keccak256(decided.value_id.0));
+    let vote = Vote {
+        kind: VoteType::Precommit,
+        height: decided.height,
+        round: decided.round,
+        value: NilOrVal::Val(other),
+        signer: Address(shared.address),
+    };
+    if let Ok(vote) = shared.signer.sign_vote(vote).await {
+        let message = SignedConsensusMsg::Vote(vote);
+        let _ = shared.network.cast(NetworkMsg::PublishConsensusMsg(message));
     }
 }
 

@@ -4,7 +4,7 @@ use std::{io, path::Path, sync::Arc};
 
 use alloy_primitives::{Address, B256};
 use ande_consensus::{ConsensusSigner, SignError};
-use ande_failpoint::reach_blocking;
+use ande_failpoint::{corrupts, reach_blocking};
 use ande_primitives::{Checkpoint, Domain, Era, Height, Signature, ValidatorKey, Vote};
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -93,6 +93,7 @@ impl GuardedSigner {
         let key = self.key.clone();
         self.with_guard(move |guard| match judge(&guard.rules) {
             Decision::Release(signature) => Ok(signature),
+            Decision::Refuse(_) if corrupts("sign-twice") => Ok(key.sign_digest(digest)?),
             Decision::Refuse(reason) => Err(SignError::Refused { what, reason }),
             Decision::Sign => {
                 let signature = key.sign_digest(digest)?;

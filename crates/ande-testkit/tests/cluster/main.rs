@@ -8,5 +8,6 @@ mod membership;
 mod outage;
 mod posting;
 mod proposer;
+mod slashing;
 mod spread;
 mod tools;
