@@ -240,7 +240,7 @@ pub(super) const ALERTS: &[Alert] = &[
         act: &[
             "The log names the signer. If it is yours, stop every process with that key at once, then find \
              out which of them must not exist.",
-            "If it is not, tell its operator. The proof is kept in the node's database.",
+            "If it is not, tell its operator. A node brings the proof to the contract, which takes the stake; `ande_evidence_reported_total` counts it.",
         ],
         hides: &[],
         case: Case {
