@@ -26,6 +26,8 @@ use crate::{
 
 /// How long the own receipt is waited for after the batch is seen to be accepted.
 const OWN_RECEIPT: Duration = Duration::from_secs(1);
+/// Time between two looks for a batch that is not cut yet.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// Longest time that the reader is given to see the own posting.
 const MAX_UNSEEN: Duration = Duration::from_secs(20);
 
@@ -219,7 +221,7 @@ impl Poster {
                 break row;
             }
             // Cut a moment after the block that completes it.
-            if matches!(tokio::time::timeout(MIN_PAUSE, heads.changed()).await, Ok(Err(_))) {
+            if matches!(tokio::time::timeout(LOOK_AGAIN, heads.changed()).await, Ok(Err(_))) {
                 return Ok(());
             }
         };
