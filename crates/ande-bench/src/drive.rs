@@ -25,7 +25,7 @@ use crate::{
 
 /// Every so many transactions one is timed from its sending to its certified block.
 const SAMPLE_EVERY: usize = 16;
-const WATCH_EVERY: Duration = Duration::from_millis(5);
+pub(crate) const WATCH_EVERY: Duration = Duration::from_millis(5);
 /// The chain may take this long for what it has acknowledged.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -81,9 +81,7 @@ impl Outcome {
     /// The latency that this share of the sample does not exceed.
     #[must_use]
     pub(crate) fn latency(&self, share: f64) -> Duration {
-        let last = self.latencies.len().saturating_sub(1);
-        let index = (share * last as f64).round() as usize;
-        self.latencies.get(index).copied().unwrap_or_default()
+        percentile(&self.latencies, share)
     }
 
     /// CPU time of the processes per transaction.
@@ -91,6 +89,13 @@ impl Outcome {
     pub(crate) fn cpu_per_transaction(&self) -> Duration {
         self.cpu.div_f64(self.included.max(1) as f64)
     }
+}
+
+/// The duration that this share of sorted ones does not exceed.
+pub(crate) fn percentile(sorted: &[Duration], share: f64) -> Duration {
+    let last = sorted.len().saturating_sub(1);
+    let index = (share * last as f64).round() as usize;
+    sorted.get(index).copied().unwrap_or_default()
 }
 
 #[derive(Debug)]
@@ -250,7 +255,7 @@ async fn send(
     }
 }
 
-fn write_request(body: &mut Vec<u8>, chunk: &[SignedTransaction]) {
+pub(crate) fn write_request(body: &mut Vec<u8>, chunk: &[SignedTransaction]) {
     body.clear();
     let one = |body: &mut Vec<u8>, id: usize, signed: &SignedTransaction| {
         body.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
@@ -300,13 +305,17 @@ async fn whereabouts(plan: &Drive, signed: &SignedTransaction) -> Result<String>
 
 /// Follows the head of one node.
 #[derive(Debug)]
-struct Watcher {
+pub(crate) struct Watcher {
     connection: Connection,
     height: u64,
 }
 
 impl Watcher {
-    async fn open(address: SocketAddr) -> Result<Self> {
+    /// From the present head on.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub(crate) async fn open(address: SocketAddr) -> Result<Self> {
         let mut watcher = Self { connection: Connection::open(address).await?, height: 0 };
         watcher.height = watcher.head().await?;
         Ok(watcher)
@@ -329,7 +338,10 @@ impl Watcher {
     }
 
     /// Transactions of the blocks that came since the last call, and when their block was seen.
-    async fn new_transactions(&mut self) -> Result<Vec<(B256, Instant)>> {
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub(crate) async fn new_transactions(&mut self) -> Result<Vec<(B256, Instant)>> {
         let head = self.head().await?;
         let seen = Instant::now();
         let mut found = Vec::new();

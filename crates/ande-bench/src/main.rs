@@ -4,6 +4,7 @@
 mod drive;
 mod fates;
 mod http;
+mod overload;
 mod process;
 mod report;
 mod restart;
@@ -38,7 +39,7 @@ use crate::{
     process::load_average,
     report::{Report, Row},
     signed::{Work, sign_all, signature_bound},
-    target::{CHAIN_ID, Target},
+    target::{CHAIN_ID, NODE_LIMITS, Target},
 };
 
 /// Measures one node, a cluster of four validators, and anvil beside them.
@@ -80,6 +81,10 @@ struct Options {
     /// Only this: the time that a node needs to start.
     #[arg(long)]
     start: bool,
+    /// Only this: how long an honest client waits while one sender, and then many, send ten times
+    /// what fits.
+    #[arg(long, conflicts_with_all = ["start", "soak"])]
+    overload: bool,
     /// Accounts of the node that is started.
     #[arg(long, default_value_t = 1_000_000)]
     accounts: usize,
@@ -125,6 +130,8 @@ async fn run(options: &Options) -> Result<()> {
     let say = |text: &str| eprintln!("{:>7.1}s  {text}", start.elapsed().as_secs_f64());
     let outcome = if let Some(minutes) = options.soak {
         soak(options, minutes, dir.path(), &say).await
+    } else if options.overload {
+        overloaded(options, dir.path(), &say).await
     } else if options.start {
         restarts(options, dir.path(), &say).await
     } else {
@@ -157,11 +164,20 @@ async fn soak(options: &Options, minutes: u64, dir: &Path, say: &dyn Fn(&str)) -
     print(options, &soak?)
 }
 
+async fn overloaded(options: &Options, dir: &Path, say: &dyn Fn(&str)) -> Result<()> {
+    let block_time = Duration::from_millis(options.block_time_ms);
+    let target = Target::cluster(dir, options.validators, block_time, &overload::LIMITS).await?;
+    let figures = overload::overload(&target, options.connections, say).await;
+    target.stop().await?;
+    print(options, &figures?)
+}
+
 async fn restarts(options: &Options, dir: &Path, say: &dyn Fn(&str)) -> Result<()> {
     let Options { accounts, block_time_ms, .. } = options;
     say(&format!("making a chain with {accounts} accounts"));
     let others = accounts.saturating_sub(FUNDED_ACCOUNTS);
-    let mut cluster = target::start(dir, 1, Duration::from_millis(*block_time_ms), others).await?;
+    let block_time = Duration::from_millis(*block_time_ms);
+    let mut cluster = target::start(dir, 1, block_time, others, &NODE_LIMITS).await?;
     let starts = restart::restarts(&mut cluster, others + FUNDED_ACCOUNTS).await;
     cluster.stop().await?;
     print(options, &starts?)
@@ -234,7 +250,7 @@ impl Kind {
                 write_genesis(dir, Executor::Evm, CHAIN_ID, 0)?;
                 Target::anvil(dir, &genesis_file(dir)).await
             }
-            Self::Nodes(count) => Target::cluster(dir, count, block_time).await,
+            Self::Nodes(count) => Target::cluster(dir, count, block_time, &NODE_LIMITS).await,
         }
     }
 }

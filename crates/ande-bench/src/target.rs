@@ -20,7 +20,7 @@ pub(crate) const CHAIN_ID: u64 = 6174;
 const START_LIMIT: Duration = Duration::from_secs(30);
 const SETTLE_LIMIT: Duration = Duration::from_secs(300);
 /// Nothing is refused for want of room: the chain is measured, not the limits.
-const NODE_LIMITS: [(&str, &str); 3] = [
+pub(crate) const NODE_LIMITS: [(&str, &str); 3] = [
     ("ANDE_POOL__MAX_TRANSACTIONS", "400000"),
     ("ANDE_POOL__MAX_BYTES", "268435456"),
     ("ANDE_POOL__MAX_PER_SENDER", "4096"),
@@ -49,6 +49,7 @@ pub(crate) async fn start(
     validators: usize,
     block_time: Duration,
     other_accounts: usize,
+    env: &[(&str, &str)],
 ) -> Result<Cluster> {
     let config = ClusterConfig {
         dir: dir.to_path_buf(),
@@ -69,7 +70,7 @@ pub(crate) async fn start(
             drain: Duration::ZERO,
             propose_timeout: Some(Duration::from_secs(3)),
             log: "warn".to_owned(),
-            env: NODE_LIMITS.map(|(name, value)| (name.into(), value.into())).to_vec(),
+            env: env.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
         },
         load_balancer: false,
         on_orphan: OnOrphan::Kill,
@@ -86,8 +87,9 @@ impl Target {
         dir: &Path,
         validators: usize,
         block_time: Duration,
+        env: &[(&str, &str)],
     ) -> Result<Self> {
-        let mut cluster = start(dir, validators, block_time, 0).await?;
+        let mut cluster = start(dir, validators, block_time, 0, env).await?;
         cluster.wait_healthy(&|_| ()).await?;
         Ok(Self::Cluster(Box::new(cluster)))
     }
