@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {ScheduleMode} from "../../src/consensus/AndeTypes.sol";
+import {CodeStoreLib} from "../../src/libraries/CodeStoreLib.sol";
 import {EndpointLib} from "../../src/libraries/EndpointLib.sol";
 import {InclusionLib} from "../../src/libraries/InclusionLib.sol";
 import {ScheduleLib} from "../../src/libraries/ScheduleLib.sol";
@@ -198,6 +199,53 @@ contract LibrariesFuzz is TestBase {
         returns (bool)
     {
         return InclusionLib.verify(root, count, index, txHash, proof);
+    }
+
+    // Sets ----------------------------------------------------------------------------------------
+
+    /// R20.
+    function testFuzz_accumulate_capsEachWeight(bytes32 seed, uint256 n, uint256 capBps) external pure {
+        n = bound(n, 1, 40);
+        capBps = bound(capBps, 1, 10_000);
+        uint256[] memory words = new uint256[](n);
+        uint256[] memory weights = new uint256[](n);
+        uint256 uncapped = 0;
+        for (uint256 i = 0; i < n; ++i) {
+            weights[i] = 1 + uint256(keccak256(abi.encode(seed, i))) % 1000;
+            words[i] = ValidatorSetLib.pack(address(1), uint64(weights[i]), uint32(i + 1));
+            uncapped += weights[i];
+        }
+        uint256 cap = uncapped * capBps / 10_000;
+        uint256 total = ValidatorSetLib.accumulate(words, capBps);
+        for (uint256 i = 0; i < n; ++i) {
+            uint256 weight = ValidatorSetLib.memberWeight(words, i);
+            assertEq(weight, weights[i] > cap ? (cap == 0 ? 1 : cap) : weights[i], "weight");
+        }
+        assertEq(total, ValidatorSetLib.weightOf(words[n - 1]), "total");
+    }
+
+    /// R19, R20.
+    /// @notice A share that rounds down to nothing still leaves everybody a vote.
+    function test_accumulate_neverZero() external pure {
+        uint256[] memory words = new uint256[](4);
+        for (uint256 i = 0; i < 4; ++i) {
+            words[i] = ValidatorSetLib.pack(address(1), uint64(1 + i), uint32(i + 1));
+        }
+        assertEq(ValidatorSetLib.accumulate(words, 999), 4, "one each");
+    }
+
+    /// R17.
+    /// @notice A set that cannot be stored is never half stored.
+    function test_store_withoutGas_reverts() external {
+        uint256[] memory words = new uint256[](256);
+        (bool ok, bytes memory reason) = address(this).call{gas: 1_000_000}(abi.encodeCall(this.store, (words)));
+        assertTrue(!ok, "stored");
+        assertEq(bytes32(bytes4(reason)), bytes32(CodeStoreLib.CodeStoreFailed.selector), "reason");
+        this.store(words);
+    }
+
+    function store(uint256[] calldata words) external returns (address) {
+        return ValidatorSetLib.store(words, 0);
     }
 
     // Endpoints -----------------------------------------------------------------------------------

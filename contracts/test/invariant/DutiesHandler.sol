@@ -318,12 +318,15 @@ contract DutiesHandler is DutiesFixture {
         uint256[6] memory most = [uint256(3 days), 4 days, 5, 12, 3, 2 * STAKE];
         which = which % 6;
         value = bound(value, 0, most[which]);
+        bytes32 before = untouchable();
         try consensus.setParam(keys[which], value) {
             ++count["params"];
         } catch {}
+        if (untouchable() != before) broken = "A2 owner";
     }
 
     function act_pause(uint8 mask, bool lift) external step {
+        bytes32 before = untouchable();
         VM.prank(GUARDIAN);
         if (lift) {
             consensus.unpause(mask);
@@ -332,6 +335,7 @@ contract DutiesHandler is DutiesFixture {
                 ++count["pauses"];
             } catch {}
         }
+        if (untouchable() != before) broken = "A2 guardian";
     }
 
     // Liveness ------------------------------------------------------------------------------------

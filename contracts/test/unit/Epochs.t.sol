@@ -17,9 +17,31 @@ import {
 import {AndeSequencerCoordinator} from "../../src/consensus/AndeSequencerCoordinator.sol";
 import {ConsensusConfig, ScheduleMode, SetInfo, SetMember} from "../../src/consensus/AndeTypes.sol";
 import {IAndeConsensus} from "../../src/interfaces/IAndeConsensus.sol";
+import {IAndeSequencerCoordinator} from "../../src/interfaces/IAndeSequencerCoordinator.sol";
+import {AndeToken} from "../../src/token/AndeToken.sol";
 import {EcdsaQuorumVerifier} from "../../src/verifiers/EcdsaQuorumVerifier.sol";
 import {ConsensusFixture} from "../utils/ConsensusFixture.sol";
 import {VM} from "../utils/Vm.sol";
+
+/// @title CoordinatorWithoutDuties
+/// @notice Says what a coordinator has to say, but brings no code for the duties.
+contract CoordinatorWithoutDuties {
+    address public constant duties = address(0xD);
+    uint64 public immutable rotationInterval;
+    uint64 public immutable epochLength;
+    address public consensus;
+    mapping(uint64 index => bytes32) public batchHash;
+
+    constructor(IAndeSequencerCoordinator like) {
+        rotationInterval = like.rotationInterval();
+        epochLength = like.epochLength();
+    }
+
+    function follow(address consensus_, bytes32 genesis) external {
+        consensus = consensus_;
+        batchHash[0] = genesis;
+    }
+}
 
 contract EpochsTest is ConsensusFixture {
     // Freezing ------------------------------------------------------------------------------------
@@ -61,6 +83,21 @@ contract EpochsTest is ConsensusFixture {
         assertTrue(consensus.launched(), "launched");
         VM.expectRevert(AlreadyLaunched.selector);
         consensus.launch();
+    }
+
+    /// @notice Short names that tools of other networks ask for.
+    function test_reads_aliases() external {
+        launchWith(4);
+        submitTo(10);
+        assertTrue(consensus.isValidator(account(4)), "member");
+        assertTrue(!consensus.isValidator(account(5)), "stranger");
+        assertTrue(!consensus.isActiveSigner(address(0)), "nobody");
+        register(5, STAKE);
+        assertTrue(!consensus.isValidator(account(5)), "not in the set yet");
+        assertEq(consensus.totalVotingPower(), 4000, "of the set");
+        assertEq(consensus.getActiveValidatorsCount(), 4, "in the set");
+        assertEq(keccak256(bytes(consensus.version())), keccak256("0.1.0"), "version");
+        assertEq(keccak256(bytes(coordinator.version())), keccak256("0.1.0"), "version of the coordinator");
     }
 
     function test_reads_beforeLaunch() external {
@@ -406,6 +443,46 @@ contract EpochsTest is ConsensusFixture {
         (c.minValidators, c.maxValidators) = (1, 1);
         VM.expectRevert(abi.encodeWithSelector(ParamOutOfBounds.selector, bytes32("maxValidators"), 2, 256));
         consensus.configure(c);
+        c.maxValidators = 2;
+        c.minStake = uint96(STAKE / 2);
+        consensus.configure(c);
+        assertEq(consensus.config().maxValidators, 2, "as many as there are");
+        assertEq(consensus.config().minStake, STAKE / 2, "less is needed from now on");
+    }
+
+    /// R26.
+    function test_verifier_beforeLaunchOnly() external {
+        deploy();
+        VM.expectRevert(abi.encodeWithSelector(ParamOutOfBounds.selector, bytes32("verifier"), 1, type(uint160).max));
+        consensus.setVerifier(RELAY);
+        address other = address(new EcdsaQuorumVerifier());
+        VM.prank(RELAY);
+        VM.expectRevert(abi.encodeWithSelector(Ownable.OwnableUnauthorizedAccount.selector, RELAY));
+        consensus.setVerifier(other);
+        consensus.setVerifier(other);
+        assertEq(consensus.verifier(), other, "changed");
+        deployCoordinator();
+        for (uint256 i = 1; i <= 3; ++i) {
+            register(i, STAKE);
+        }
+        assertEq(consensus.quorumContext(0).verifier, other, "of the first set");
+        submitTo(10);
+        VM.expectRevert(AlreadyLaunched.selector);
+        consensus.setVerifier(other);
+    }
+
+    /// R6, R26.
+    function test_stakeToken_beforeRegistrationsOnly() external {
+        deploy();
+        VM.expectRevert(abi.encodeWithSelector(ParamOutOfBounds.selector, bytes32("stakeToken"), 1, type(uint160).max));
+        consensus.setStakeToken(RELAY);
+        AndeToken other = new AndeToken(address(this), 0);
+        consensus.setStakeToken(address(other));
+        token = other;
+        register(1, STAKE);
+        assertEq(other.balanceOf(address(consensus)), STAKE, "paid with it");
+        VM.expectRevert(AlreadyLaunched.selector);
+        consensus.setStakeToken(address(other));
     }
 
     // Coordinator and extension -------------------------------------------------------------------
@@ -434,6 +511,18 @@ contract EpochsTest is ConsensusFixture {
         consensus.configure(c);
         VM.expectRevert(abi.encodeWithSelector(CoordinatorMismatch.selector, old));
         consensus.setCoordinator(old);
+    }
+
+    /// R27.
+    function test_setCoordinator_withoutDuties_reverts() external {
+        deploy();
+        deployCoordinator();
+        address empty = address(new CoordinatorWithoutDuties(coordinator));
+        deploy();
+        CoordinatorWithoutDuties(empty).follow(address(consensus), consensus.genesisBatchHash());
+        VM.expectRevert(abi.encodeWithSelector(CoordinatorMismatch.selector, empty));
+        consensus.setCoordinator(empty);
+        assertEq(consensus.coordinator(), address(0), "none");
     }
 
     /// R27.

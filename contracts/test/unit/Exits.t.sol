@@ -5,6 +5,7 @@ import {
     AlreadyRegistered,
     CoordinatorMismatch,
     Expired,
+    InsufficientStake,
     InvalidSignerProof,
     NotAllowed,
     NotUnlocked,
@@ -107,6 +108,11 @@ contract ExitsTest is DutiesFixture {
         uint32 id =
             consensus.registerValidatorWithSigner(VM.addr(key(50)), keccak256("peer"), ENDPOINT, STAKE, clock, proof);
         assertEq(id, 5, "a new identity");
+        VM.prank(owner);
+        VM.expectRevert(abi.encodeWithSelector(WrongStatus.selector, 2, uint8(ValidatorStatus.Exited)));
+        consensus.updateEndpoint(2, keccak256("peer"), ENDPOINT);
+        VM.prank(owner);
+        consensus.updateEndpoint(5, keccak256("other"), ENDPOINT);
     }
 
     /// R62.
@@ -147,6 +153,8 @@ contract ExitsTest is DutiesFixture {
         finishEpochs(2);
         submitTo(1799); // the end of epoch 2
         assertEq(consensus.setIdOf(3), 0, "nobody is left");
+        VM.expectRevert(abi.encodeWithSelector(InsufficientStake.selector, 0, 1));
+        consensus.freezeEpoch(3);
         pass(DAY);
         consensus.declareHalt();
         for (uint32 id = 1; id <= 4; ++id) {

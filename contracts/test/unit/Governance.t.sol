@@ -202,6 +202,19 @@ contract GovernanceTest is DutiesFixture {
         consensus.setParam("minStake", 2000e18);
     }
 
+    /// R92.
+    /// @notice A2: when the coordinator is replaced, batches stay where they are.
+    function test_A2_replacedCoordinator() external {
+        SuccessorCoordinator next = _propose();
+        finishEpochs(3);
+        next.follow(AndeSequencerCoordinator(address(coordinator)));
+        pass(10 days);
+        bytes32 before = untouchable();
+        consensus.acceptCoordinator();
+        assertEq(consensus.coordinator(), address(next), "replaced");
+        assertEq(untouchable(), before, "A2");
+    }
+
     // Guardian ------------------------------------------------------------------------------------
 
     function _pause(uint8 mask) private {

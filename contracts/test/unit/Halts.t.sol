@@ -124,6 +124,24 @@ contract HaltsTest is DutiesFixture {
         assertEq(consensus.epochClosedAt(0), clock, "closed once");
     }
 
+    /// R23, R67.
+    /// @notice A second halt does not close the epoch again: evidence and unbonding count from the first.
+    function test_halted_again_completeEpochEndedOnce() external {
+        requestExit(4);
+        submitTo(599);
+        _halt();
+        uint256 ended = clock;
+        assertEq(consensus.epochClosedAt(0), ended, "closed by the halt");
+        uint256 unlock = consensus.unlockTime(4);
+        consensus.setParam("minValidators", 3);
+        consensus.relaunch();
+        _halt();
+        assertEq(consensus.epochClosedAt(0), ended, "closed once");
+        assertEq(consensus.unlockTime(4), unlock, "no longer");
+        assertEq(consensus.setIdOf(1), 0, "unused");
+        assertEq(consensus.era(), 2, "era");
+    }
+
     // Relaunch ------------------------------------------------------------------------------------
 
     /// R86.

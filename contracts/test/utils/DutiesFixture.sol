@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {
+    BatchTip,
     Checkpoint,
     ConsensusConfig,
     SetMember,
@@ -65,6 +66,25 @@ abstract contract DutiesFixture is ConsensusFixture {
 
     function viewOf(uint32 id) internal view returns (ValidatorView memory) {
         return consensus.getValidator(id);
+    }
+
+    /// @notice Everything that no power over the contract may change: stake, validators, sets, schedule, batches, era.
+    function untouchable() internal view returns (bytes32 hash) {
+        uint32 setId;
+        uint64 last = consensus.launched() ? consensus.lastFrozenEpoch() : 0;
+        for (uint64 epoch = 0; epoch <= last; ++epoch) {
+            setId = consensus.setIdOf(epoch);
+            hash = keccak256(abi.encode(hash, setId, consensus.epochClosedAt(epoch)));
+            if (setId == 0) continue;
+            address ptr = consensus.setInfo(setId).ptr;
+            hash = keccak256(abi.encode(hash, ptr, ptr.codehash, consensus.seedOf(epoch)));
+        }
+        ValidatorView[] memory all = consensus.getValidators(1, type(uint32).max);
+        hash = keccak256(abi.encode(hash, all, consensus.bonded(), consensus.sinkOwed(), last));
+        hash = keccak256(abi.encode(hash, consensus.era(), consensus.launched(), consensus.currentEpoch()));
+        BatchTip memory tip = coordinator.tip();
+        hash = keccak256(abi.encode(hash, tip, coordinator.batchHash(tip.batchIndex), coordinator.lastTerm()));
+        return keccak256(abi.encode(hash, token.balanceOf(address(consensus)), consensus.stakeToken()));
     }
 
     // Keys ----------------------------------------------------------------------------------------
