@@ -19,4 +19,4 @@ pub use labels::{
     PoolRefusalLabels, SubscriptionEndLabels, TopicLabels, ValidatorStatusLabels,
 };
 pub use logging::{LogConfig, LogFormat, init_tracing};
-pub use table::{METRICS, MetricKind, MetricSpec, Metrics};
+pub use table::{METRICS, MetricKind, MetricSpec, MetricTable, Metrics};

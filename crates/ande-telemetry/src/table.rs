@@ -57,27 +57,43 @@ macro_rules! metrics {
             labels: <$handle as Handle>::LABELS,
         },)+];
 
-        /// Handles to every metric of the table. Clones share the values.
-        #[derive(Clone, Debug)]
-        pub struct Metrics {
-            registry: Arc<Registry>,
+        /// Handles to every metric of the table.
+        #[derive(Debug)]
+        pub struct MetricTable {
+            registry: Registry,
             $(#[doc = $help] pub $field: $handle,)+
         }
 
-        impl Metrics {
-            /// A fresh set with all values zero.
-            #[must_use]
-            pub fn new() -> Self {
+        impl MetricTable {
+            fn new() -> Self {
                 let mut registry = Registry::default();
                 $(let $field = <$handle as Handle>::new();
                 $field.register(&mut registry, $name, $help);)+
-                Self { registry: Arc::new(registry), $($field,)+ }
+                Self { registry, $($field,)+ }
             }
         }
     };
 }
 
+/// The metrics of a node. Clones share the values, and cost next to nothing: every request has one.
+#[derive(Clone, Debug)]
+pub struct Metrics(Arc<MetricTable>);
+
+impl std::ops::Deref for Metrics {
+    type Target = MetricTable;
+
+    fn deref(&self) -> &MetricTable {
+        &self.0
+    }
+}
+
 impl Metrics {
+    /// A fresh set with all values zero.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Arc::new(MetricTable::new()))
+    }
+
     pub(crate) fn registry(&self) -> &Registry {
         &self.registry
     }
