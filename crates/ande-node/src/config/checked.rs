@@ -22,6 +22,9 @@ use super::{
 
 /// Most calldata of a batch: settlement nodes relay transactions up to 128 KiB.
 const MAX_CALLDATA_BYTES: usize = 120_000;
+/// Smallest batch: the certificate of the largest committee, and a block with room for the largest
+/// creation of a contract (EIP-3860: 49,152 bytes of initcode).
+const MIN_BATCH_BYTES: usize = 80_000;
 
 /// Everything that is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -381,7 +384,12 @@ impl NodeConfig {
                 100,
                 86_400_000,
             ),
-            batch_max_bytes: c.count("batcher.max_data_bytes", max_data_bytes, 1_000, data_limit),
+            batch_max_bytes: c.count(
+                "batcher.max_data_bytes",
+                max_data_bytes,
+                MIN_BATCH_BYTES,
+                data_limit,
+            ),
             max_blobs,
             max_calldata_bytes: c.count(
                 "batcher.max_calldata_bytes",
@@ -427,6 +435,7 @@ fn is_host_port(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use ande_execution::BlockBuilder;
+    use ande_primitives::MAX_COMMITTEE;
 
     use super::{super::raw::RawEngine, *};
 
@@ -595,9 +604,15 @@ mod tests {
         assert_eq!(bytes(2, None), Ok(260_096));
         assert_eq!(bytes(0, None), Ok(100_000));
         assert_eq!(bytes(6, Some(300_000)), Ok(300_000));
-        for (blobs, data) in [(0, 300_000), (1, 130_049), (6, 780_289), (7, 1_000), (6, 999)] {
+        for (blobs, data) in
+            [(0, 300_000), (1, 130_049), (6, 780_289), (7, 100_000), (6, MIN_BATCH_BYTES - 1)]
+        {
             assert!(bytes(blobs, Some(data)).is_err(), "{data} bytes in {blobs} blobs");
         }
+        let smallest = bytes(6, Some(MIN_BATCH_BYTES)).unwrap();
+        let limits = BatchLimits { max_data_bytes: smallest, ..BatchLimits::default() };
+        let largest_creation = 49_152 + 256;
+        assert!(limits.max_block_transaction_bytes(MAX_COMMITTEE) >= largest_creation);
     }
 
     #[test]

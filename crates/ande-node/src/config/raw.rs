@@ -305,7 +305,7 @@ pub struct RawBatcher {
     /// Longest time between batches while there are blocks, milliseconds.
     pub interval_ms: u64,
     /// Largest batch in bytes, and with it the largest block; all that the blobs hold, or 100000
-    /// bytes of calldata without blobs, when absent. Must be equal on all validators.
+    /// bytes of calldata without blobs, when absent. At least 80000. Must be equal on all validators.
     pub max_data_bytes: Option<usize>,
     /// Most EIP-4844 blobs of one batch, 0 to 6; 0 posts everything as calldata.
     pub max_blobs: usize,
