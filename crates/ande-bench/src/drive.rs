@@ -47,6 +47,8 @@ pub(crate) struct Drive {
 /// What came of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
+    /// Processes that execute.
+    pub(crate) nodes: usize,
     /// Transactions in blocks.
     pub(crate) included: usize,
     /// Transactions that were refused, with the first reason.
@@ -200,6 +202,7 @@ pub(crate) async fn drive(
     let sending = Duration::from_nanos(sent.last_answer.load(Ordering::Acquire));
     let acknowledged = sent.acknowledged.load(Ordering::Acquire);
     Ok(Outcome {
+        nodes: plan.pids.len(),
         included: found.count(),
         refused: sent.refused.load(Ordering::Acquire),
         first_refusal: lock(&sent.first_refusal).take(),
@@ -398,6 +401,7 @@ mod tests {
     fn percentiles() {
         let latencies = (1..=100).map(Duration::from_millis).collect();
         let outcome = Outcome {
+            nodes: 1,
             included: 1000,
             refused: 0,
             first_refusal: None,

@@ -14,6 +14,7 @@ mod target;
 mod token;
 
 use std::{
+    collections::BTreeSet,
     fmt::Display,
     path::Path,
     process::ExitCode,
@@ -69,9 +70,12 @@ struct Options {
     /// Accounts that send.
     #[arg(long, default_value_t = 1_000)]
     senders: usize,
-    /// Open connections.
-    #[arg(long, default_value_t = 64)]
+    /// Open connections; batches of requests use at most 64.
+    #[arg(long, default_value_t = 256)]
     connections: usize,
+    /// No yardstick.
+    #[arg(long)]
+    without_anvil: bool,
     /// Only transfers.
     #[arg(long)]
     transfers_only: bool,
@@ -94,10 +98,17 @@ struct Options {
 }
 
 impl Options {
+    /// What is compared.
+    fn kinds(&self) -> Vec<Kind> {
+        let anvil = (!self.without_anvil).then_some(Kind::Anvil);
+        let nodes = BTreeSet::from([1, self.validators]);
+        anvil.into_iter().chain(nodes.into_iter().map(Kind::Nodes)).collect()
+    }
+
     fn drive(&self, target: &Target, batch: usize, rate: Option<u32>) -> Result<Drive> {
         Ok(Drive {
             endpoints: target.endpoints()?,
-            connections: self.connections,
+            connections: if batch > 1 { self.connections.min(64) } else { self.connections },
             batch,
             rate,
             pids: target.pids(),
@@ -195,7 +206,7 @@ async fn compare(options: &Options, dir: &Path, say: &dyn Fn(&str)) -> Result<()
     let works: &[bool] = if options.transfers_only { &[false] } else { &[false, true] };
     for token in works {
         for batch in [1, 100] {
-            for kind in [Kind::Anvil, Kind::Nodes(1), Kind::Nodes(options.validators)] {
+            for kind in options.kinds() {
                 let name = kind.name();
                 let what = if *token { "token" } else { "transfer" };
                 say(&format!("{name}: {} {what}s, {batch} per request", options.transactions));

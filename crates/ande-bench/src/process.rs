@@ -8,7 +8,7 @@ use eyre::{ContextCompat as _, Result};
 const TICKS: f64 = 100.0;
 
 /// What threads with these names work on. The kernel cuts names after 15 bytes.
-const THREADS: [(&str, &str); 9] = [
+const THREADS: [(&str, &str); 10] = [
     ("ande-serve", "serve"),
     ("ande-recover", "recover"),
     ("ande-work", "execute"),
@@ -18,12 +18,14 @@ const THREADS: [(&str, &str); 9] = [
     ("ande-index", "store"),
     ("fjall:", "store"),
     ("sqlx-sqlite", "store"),
+    ("ande-blobs", "post"),
     ("futures-timer", "serve"),
 ];
 
 /// What nodes do: `serve` is JSON-RPC, pool, gossip and consensus, `recover` the recovery of
-/// signers, `execute` building and checking blocks, `store` everything durable.
-pub(crate) const STAGES: [&str; 4] = ["serve", "recover", "execute", "store"];
+/// signers, `execute` building and checking blocks, `store` everything durable, `post` the
+/// commitments of blobs.
+pub(crate) const STAGES: [&str; 5] = ["serve", "recover", "execute", "store", "post"];
 
 /// CPU time by stage.
 pub(crate) type Stages = BTreeMap<&'static str, Duration>;

@@ -12,6 +12,8 @@ use crate::{drive::Outcome, process::STAGES};
 pub(crate) struct Row {
     /// What was measured.
     pub(crate) target: String,
+    /// Nodes on this machine, each of which recovers every signature.
+    pub(crate) nodes: usize,
     /// Kind of transactions.
     pub(crate) work: String,
     /// Transactions per request.
@@ -58,6 +60,7 @@ impl Row {
         let per = |time: Duration| time.as_secs_f64() * 1e6 / outcome.included as f64;
         Ok(Self {
             target: target.into(),
+            nodes: outcome.nodes,
             work: work.into(),
             batch,
             rate,
@@ -85,7 +88,8 @@ pub(crate) struct Report {
     pub(crate) load_after: f64,
     /// Sender recoveries per second of one core.
     pub(crate) recover_one: f64,
-    /// Sender recoveries per second of all cores: no node can take more transactions.
+    /// Sender recoveries per second of all cores: one node cannot take more transactions, and
+    /// several on this machine not more than their share of it.
     pub(crate) recover_all: f64,
     /// Time between blocks of our nodes.
     pub(crate) block_time: Duration,
@@ -147,7 +151,7 @@ impl fmt::Display for Report {
                 row.cpu_us,
                 row.own_cpu_us,
                 format!("{}-{}", row.memory_before_mib, row.memory_after_mib),
-                row.per_second / self.recover_all,
+                row.per_second * row.nodes as f64 / self.recover_all,
                 yardstick
             )?;
         }
