@@ -181,21 +181,19 @@ async fn post(
         pause: Pause::default(),
     };
     let tick = tick(&config);
-    loop {
-        let stepped = tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
-            stepped = poster.step() => stepped?,
-        };
-        if stepped {
-            continue;
+    let work = async {
+        loop {
+            if poster.step().await? {
+                continue;
+            }
+            tokio::select! {
+                changed = heads.changed() => if changed.is_err() { return Ok(()) },
+                changed = view.changed() => if changed.is_err() { return Ok(()) },
+                () = tokio::time::sleep(tick) => {}
+            }
         }
-        tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
-            changed = heads.changed() => if changed.is_err() { return Ok(()) },
-            changed = view.changed() => if changed.is_err() { return Ok(()) },
-            () = tokio::time::sleep(tick) => {}
-        }
-    }
+    };
+    until_shutdown(&shutdown, work).await
 }
 
 /// Does what the contract leaves to its users.
@@ -220,19 +218,22 @@ async fn keep(
         pause: Pause::default(),
     };
     let tick = tick(&config);
-    loop {
-        let stepped = tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
-            stepped = keeper.step() => stepped?,
-        };
-        if stepped {
-            continue;
+    let work = async {
+        loop {
+            if !keeper.step().await? {
+                tokio::time::sleep(tick).await;
+            }
         }
-        tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
-            () = tokio::time::sleep(tick) => {}
-        }
-    }
+    };
+    until_shutdown(&shutdown, work).await
+}
+
+/// Works until it ends by itself or the node does.
+async fn until_shutdown(
+    shutdown: &CancellationToken,
+    work: impl Future<Output = Result<(), BatcherError>>,
+) -> Result<(), BatcherError> {
+    shutdown.run_until_cancelled(work).await.unwrap_or(Ok(()))
 }
 
 /// Shorter than the takeover time, which is measured with it.

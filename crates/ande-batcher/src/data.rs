@@ -6,9 +6,12 @@ use alloy_primitives::{B256, Bytes, keccak256};
 use ande_batch::{from_blobs, to_blobs};
 use ande_l1::{BlobBundle, BlobForm, CommitmentAndProof, KzgError};
 use ande_primitives::{DaKind, DaPointer};
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 
 use crate::{BatcherConfig, BatcherError};
+
+/// Niceness of the computation of blobs.
+const BACKGROUND: i32 = 5;
 
 /// What a node goes by when it posts. Validators sign either place, if the pointer is right for the
 /// data: the choice is the poster's, and an attempt with another one is another attempt.
@@ -52,7 +55,7 @@ type Computed = Result<BlobBundle, String>;
 #[derive(Debug, Default)]
 pub(crate) struct Bundles {
     last: Option<(B256, Arc<BlobBundle>)>,
-    running: Option<(B256, JoinHandle<Computed>)>,
+    running: Option<(B256, oneshot::Receiver<Computed>)>,
 }
 
 impl Bundles {
@@ -71,10 +74,14 @@ impl Bundles {
         }
         if self.running.as_ref().is_none_or(|(running, _)| *running != key) {
             let data = data.clone();
-            let computation = tokio::task::spawn_blocking(move || {
+            let computation = in_background(move || {
                 let blobs = to_blobs(&data).map_err(|error| error.to_string())?;
                 BlobBundle::compute(blobs, form).map_err(|error| error.to_string())
             });
+            let computation = computation.map_err(|error| BatcherError::Blobs {
+                index,
+                reason: format!("no thread for them: {error}"),
+            })?;
             self.running = Some((key, computation));
         }
         let computed = match &mut self.running {
@@ -89,6 +96,22 @@ impl Bundles {
         self.last = Some((key, Arc::clone(&bundle)));
         Ok(bundle)
     }
+}
+
+/// Works on a thread of its own that gives way to all others: on a busy machine posting may fall
+/// behind, blocks may not.
+fn in_background<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> std::io::Result<oneshot::Receiver<T>> {
+    let (reply, done) = oneshot::channel();
+    std::thread::Builder::new().name("ande-blobs".into()).spawn(move || {
+        if let Err(error) = rustix::process::nice(BACKGROUND) {
+            tracing::debug!(%error, "the blobs are computed with the priority of everything else");
+        }
+        // Nobody may be waiting any more.
+        let _ = reply.send(work());
+    })?;
+    Ok(done)
 }
 
 /// Pointer to data in the blobs of a bundle.

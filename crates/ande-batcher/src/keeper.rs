@@ -100,12 +100,10 @@ impl Keeper {
             return Ok(true);
         };
         // Everyone with the proof may bring it; the offender is not waited for.
-        let size = set.committee.size() as u64;
-        let first = vote.height.0 % size + u64::from(vote.height.0 % size == offender as u64);
-        let mut rank = keeper_rank(&set.committee, first, self.own).unwrap_or(u32::MAX);
-        let offenders_rank = keeper_rank(&set.committee, first, evidence.signer);
-        if offenders_rank.is_some_and(|offenders| offenders < rank) {
-            rank = rank.saturating_sub(1);
+        let rank_of = |signer| keeper_rank(&set.committee, vote.height.0, signer);
+        let mut rank = rank_of(self.own).unwrap_or(u32::MAX);
+        if rank_of(evidence.signer).is_some_and(|offenders| offenders < rank) {
+            rank -= 1;
         }
         if !self.turns.reporting.is_over(vote.height.0, rank, step(self.takeover, view)) {
             return Ok(false);
