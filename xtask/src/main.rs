@@ -2,12 +2,14 @@
 
 mod bench;
 mod check;
+mod coverage;
 mod devnet;
 mod gas;
 #[path = "gen.rs"]
 mod generate;
 mod layout;
 mod monitoring;
+mod mutants;
 mod rules;
 mod setup;
 mod steps;
@@ -44,6 +46,20 @@ enum Task {
     Test,
     /// The same checks with the settings of continuous integration.
     Ci,
+    /// Break the contracts in known places; the tests must notice each.
+    Mutants {
+        /// What to break.
+        #[arg(value_parser = ["contracts"])]
+        what: String,
+        /// Only mutants with one of these in their name.
+        filters: Vec<String>,
+    },
+    /// Run the tests of the contracts and show which lines and branches they reach.
+    Coverage {
+        /// What to look at.
+        #[arg(value_parser = ["contracts"])]
+        what: String,
+    },
     /// Write the files that are made from others: bindings of the contracts, rules, alerts, runbooks
     /// and dashboards.
     Gen {
@@ -74,6 +90,12 @@ fn main() -> ExitCode {
         Task::Bench { args } => bench::run(&args),
         Task::Test => check::run(check::Profile::Local).map(|()| ExitCode::SUCCESS),
         Task::Ci => check::run(check::Profile::Ci).map(|()| ExitCode::SUCCESS),
+        Task::Mutants { what: _, filters } => {
+            setup::contracts().and_then(|()| mutants::run(&filters)).map(|()| ExitCode::SUCCESS)
+        }
+        Task::Coverage { what: _ } => {
+            setup::contracts().and_then(|()| coverage::run()).map(|()| ExitCode::SUCCESS)
+        }
         Task::CheckMonitoring { prometheus } => {
             monitoring::live(&prometheus).map(|()| ExitCode::SUCCESS)
         }

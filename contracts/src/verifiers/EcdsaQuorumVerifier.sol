@@ -58,10 +58,13 @@ contract EcdsaQuorumVerifier is IQuorumVerifier {
                     // The precompile returns nothing for an invalid signature: the output word is cleared first.
                     mstore(output, 0)
                     let ok := staticcall(gas(), 1, input, 0x80, output, 0x20)
-                    let recovered := mload(output)
-                    // Signed by this member, who is not zero, with a low s (half of the group order).
-                    ok := and(ok, eq(recovered, shr(96, member)))
-                    ok := and(ok, iszero(iszero(recovered)))
+                    // Signed by this member, who is not zero, with a low s (half of the group order). In a block of its own,
+                    // because code that is not optimised would be too deep for the stack.
+                    {
+                        let recovered := mload(output)
+                        ok := and(ok, eq(recovered, shr(96, member)))
+                        ok := and(ok, iszero(iszero(recovered)))
+                    }
                     ok := and(ok, lt(s, 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a1))
                     if iszero(ok) {
                         badIndex := index
