@@ -4,7 +4,7 @@
 //! * [`L1Client`] asks the chain over several endpoints.
 //! * [`check_deployment`] refuses contracts that are not this node's; [`check_timing`] refuses
 //!   times with which the chain would stop at every epoch.
-//! * [`L1Reader`] follows the chain, stores frozen sets by epoch and publishes an [`L1View`].
+//! * [`L1Reader`] follows the chain, stores frozen sets by epoch and the forced queue, and publishes an [`L1View`].
 //! * [`TxManager`] sends the transactions of one key.
 //! * [`BlobBundle`] computes what EIP-4844 blobs are sent with, [`BlobSource`] reads them back.
 
@@ -13,6 +13,7 @@ mod client;
 mod config;
 mod deployment;
 mod error;
+mod forced;
 mod reader;
 mod sets;
 #[cfg(feature = "test-support")]
@@ -32,4 +33,4 @@ pub use reader::{L1Reader, ReaderError};
 pub use sets::read_set;
 pub use timing::{Timing, TimingError, check_timing};
 pub use tx::{FeePolicy, Fees, TxConfig, TxError, TxManager, TxOutcome, TxRequest, TxStatus};
-pub use view::{BatchTip, ContractConfig, L1View, ValidatorInfo, ValidatorStatus};
+pub use view::{BatchTip, ContractConfig, ForcedView, L1View, ValidatorInfo, ValidatorStatus};

@@ -19,7 +19,10 @@ use tracing::{debug, info, warn};
 
 use crate::{
     BatchTip, ContractConfig, DeploymentError, Finality, L1Block, L1Client, L1Config, L1Error,
-    L1View, ValidatorInfo, check_deployment, read_config, read_set,
+    L1View, ValidatorInfo, check_deployment,
+    forced::{forced_tail, read_forced},
+    read_config, read_set,
+    view::ForcedView,
 };
 
 /// Validators asked for in one call.
@@ -28,6 +31,9 @@ const PAGE: u32 = 64;
 const SETS_CHECKED_AT_START: u64 = 3;
 /// Everything is read again after this time even when no event asked for it.
 const FULL_READ_EVERY: Duration = Duration::from_secs(60);
+/// Entries of the forced queue stored together, and read in one look at the chain.
+const FORCED_PAGE: u64 = 32;
+const FORCED_PER_LOOK: u64 = 128;
 /// Times between blocks that are remembered.
 const BLOCK_TIMES: usize = 8;
 /// Longest pause while the chain cannot be read.
@@ -115,6 +121,8 @@ impl L1Reader {
             store,
             view: sender,
             next_epoch: None,
+            forced_checked: false,
+            forced_behind: false,
             events: B256::ZERO,
             final_read: None,
             read_at: None,
@@ -138,6 +146,10 @@ struct Follower {
     view: watch::Sender<L1View>,
     /// First epoch whose set is not stored; none before the stored sets were checked.
     next_epoch: Option<Epoch>,
+    /// Whether the stored forced queue was compared with the contract's.
+    forced_checked: bool,
+    /// Whether there are more final entries than were read in one look.
+    forced_behind: bool,
     /// Digest of the events after the final block when the latest state was read.
     events: B256,
     /// Number of the final block up to which the final state was read.
@@ -196,7 +208,8 @@ impl Follower {
             .block(BlockNumberOrTag::Latest)
             .await?
             .ok_or_else(|| L1Error::UnknownBlock("latest".to_owned()))?;
-        let fresh = self.read_at.is_some_and(|at| at.elapsed() < FULL_READ_EVERY);
+        let fresh =
+            !self.forced_behind && self.read_at.is_some_and(|at| at.elapsed() < FULL_READ_EVERY);
         if fresh && self.view.borrow().latest_hash == latest.hash {
             self.view.send_if_modified(|view| {
                 view.last_ok = Some(Instant::now());
@@ -364,12 +377,58 @@ impl Follower {
         next.launched = client.call(consensus, &AndeConsensus::launchedCall {}, at).await?;
         next.era = Era(client.call(consensus, &AndeConsensus::eraCall {}, at).await?);
         next.final_tip = Some(self.read_tip(at).await?);
+        self.store_forced(&mut next.forced, block).await?;
         if !next.launched {
             return Ok(());
         }
         let last = client.call(consensus, &AndeConsensus::lastFrozenEpochCall {}, at).await?;
         self.store_sets(Epoch(last), block).await?;
         next.last_frozen_epoch = Some(Epoch(last));
+        Ok(())
+    }
+
+    /// Brings the stored forced queue to that of the final block, then the view.
+    async fn store_forced(
+        &mut self,
+        view: &mut ForcedView,
+        block: &L1Block,
+    ) -> Result<(), PollError> {
+        let client = self.reader.client.clone();
+        let coordinator = self.reader.config.coordinator;
+        let tail = forced_tail(&client, coordinator, block).await?;
+        let last = self.store.last_forced().await?;
+        let (mut next, mut acc) = last.map_or((0, B256::ZERO), |last| (last.index + 1, last.acc));
+        if !self.forced_checked {
+            *view = ForcedView::known(next);
+        }
+        if tail < next {
+            // Final entries stay; the block of an endpoint that is behind has fewer.
+            debug!(tail, stored = next, "the forced queue of this final block is shorter");
+            return Ok(());
+        }
+        if !self.forced_checked {
+            if let Some(last) = next.checked_sub(1) {
+                let call = Coordinator::forcedEntryCall { index: last };
+                let there = client.call(coordinator, &call, BlockId::hash(block.hash)).await?;
+                if there.acc != acc {
+                    return Err(StoreError::ForcedQueue { expected: next, got: last }.into());
+                }
+            }
+            self.forced_checked = true;
+        }
+        let until = tail.min(next.saturating_add(FORCED_PER_LOOK));
+        while next < until {
+            let end = until.min(next + FORCED_PAGE);
+            let page = read_forced(&client, coordinator, next, end, acc, block).await?;
+            self.store.put_forced(&page).await?;
+            acc = page.last().map_or(acc, |entry| entry.acc);
+            next = end;
+        }
+        if next > view.tail {
+            info!(from = view.tail, to = next, "forced transactions are final and stored");
+        }
+        view.grow(next);
+        self.forced_behind = next < tail;
         Ok(())
     }
 

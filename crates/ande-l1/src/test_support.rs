@@ -255,6 +255,15 @@ impl TestL1 {
         register.send().await.unwrap().get_receipt().await.unwrap();
     }
 
+    /// Puts bytes into the forced queue, as the owner of the contracts; returns the fee paid.
+    pub async fn force(&self, raw: &[u8]) -> U256 {
+        let coordinator = Coordinator::new(self.coordinator, self.bank());
+        let fee = coordinator.forcedState().call().await.unwrap().fee;
+        let enqueue = coordinator.enqueueForced(Bytes::copy_from_slice(raw)).value(fee);
+        enqueue.send().await.unwrap().get_receipt().await.unwrap();
+        fee
+    }
+
     /// Gives an account whole stake tokens.
     pub async fn give_tokens(&self, account: Address, tokens: u64) {
         let amount = U256::from(tokens) * U256::from(10u64).pow(U256::from(18u64));

@@ -123,6 +123,42 @@ pub struct ContractConfig {
     pub auto_launch: bool,
 }
 
+/// Growth of the forced queue that is remembered.
+const GROWTHS: usize = 16;
+
+/// The forced queue at the final block. Its entries are in the store before they are counted here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ForcedView {
+    /// Entries ever queued.
+    pub tail: u64,
+    /// When it grew of late, and from what.
+    grown: Vec<(Instant, u64)>,
+}
+
+impl ForcedView {
+    /// Entries that were known at the start.
+    pub(crate) const fn known(tail: u64) -> Self {
+        Self { tail, grown: Vec::new() }
+    }
+
+    /// Entries that this node has known for at least `settling`: others have seen them too.
+    #[must_use]
+    pub fn settled(&self, settling: Duration) -> u64 {
+        let young = self.grown.iter().find(|(at, _)| at.elapsed() < settling);
+        young.map_or(self.tail, |(_, before)| *before)
+    }
+
+    pub(crate) fn grow(&mut self, tail: u64) {
+        if tail > self.tail {
+            if self.grown.len() == GROWTHS {
+                self.grown.remove(0);
+            }
+            self.grown.push((Instant::now(), self.tail));
+            self.tail = tail;
+        }
+    }
+}
+
 /// What the node knows of the settlement chain. Replaced as a whole; read without waiting.
 #[derive(Clone, Debug, Default)]
 pub struct L1View {
@@ -152,6 +188,8 @@ pub struct L1View {
     pub tip: Option<BatchTip>,
     /// Last accepted batch at the final block.
     pub final_tip: Option<BatchTip>,
+    /// The forced queue at the final block.
+    pub forced: ForcedView,
     /// Lowest term that the next batch may carry, at the latest block.
     pub last_term: Term,
     /// All registered validators at the latest block, by id.
@@ -188,5 +226,25 @@ impl L1View {
     #[must_use]
     pub fn endpoint_of(&self, member: &Member) -> Option<&ValidatorInfo> {
         self.validators.iter().find(|validator| validator.id == member.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn young_entries_are_not_settled() {
+        let mut view = ForcedView::known(3);
+        let (never, long) = (Duration::ZERO, Duration::from_secs(3_600));
+        assert_eq!((view.settled(never), view.settled(long)), (3, 3));
+        view.grow(5);
+        view.grow(5);
+        view.grow(6);
+        assert_eq!((view.tail, view.settled(never), view.settled(long)), (6, 6, 3));
+        for tail in 7..100 {
+            view.grow(tail);
+        }
+        assert_eq!((view.tail, view.settled(never), view.grown.len()), (99, 99, GROWTHS));
     }
 }

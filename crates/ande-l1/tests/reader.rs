@@ -217,3 +217,76 @@ async fn the_next_endpoint_is_used_when_one_fails() {
     assert!(error.contains("2 endpoints tried") && !error.contains("secret"), "{error}");
     reader.stop().await;
 }
+
+#[tokio::test]
+async fn the_forced_queue_is_read_when_final_and_survives_restarts() {
+    let l1 = TestL1::start(Plan { min_validators: 1, ..PLAN }).await;
+    let dir = tempfile::tempdir().unwrap();
+    let store = common::store(&l1, dir.path()).await;
+    let reader = Reader::start(&l1, &store, Finality::Finalized);
+    l1.mine(3).await;
+    reader.until("read", |view| view.final_tip.is_some()).await;
+    // One alone, many in one block, with every kind of bytes: nobody looks into them here.
+    l1.force(b"one").await;
+    let latest = l1.client().latest_number().await.unwrap();
+    reader.until("the block is seen", |view| view.latest >= latest).await;
+    assert_eq!(store.last_forced().await.unwrap(), None, "not final");
+    assert_eq!(reader.view.borrow().forced.tail, 0);
+    let large = vec![0xff; ande_primitives::MAX_FORCED_BYTES];
+    l1.force(&large).await;
+    l1.mine(2).await;
+    let view = reader.until("two entries", |view| view.forced.tail == 2).await;
+    assert_eq!(view.forced.settled(Duration::from_secs(3_600)), 0);
+    let entries = store.forced(0, 10).await.unwrap();
+    assert_eq!(entries.len(), 2);
+    assert_eq!((&entries[0].raw[..], &entries[1].raw[..]), (&b"one"[..], &large[..]));
+    assert!(entries[0].extends(alloy::primitives::B256::ZERO));
+    assert_eq!(entries[1].deadline - entries[1].enqueued_at, 3_600);
+    reader.stop().await;
+
+    // What was queued while nobody looked, more than one page of it.
+    for number in 0u8..40 {
+        l1.force(&[1, number]).await;
+    }
+    l1.mine(2).await;
+    let reader = Reader::start(&l1, &store, Finality::Finalized);
+    reader.until("all entries", |view| view.forced.tail == 42).await;
+    let entries = store.forced(40, 10).await.unwrap();
+    assert_eq!(entries.iter().map(|entry| entry.index).collect::<Vec<_>>(), [40, 41]);
+    assert_eq!(store.last_forced().await.unwrap().as_ref(), entries.last());
+    reader.stop().await;
+    let reader = Reader::start(&l1, &store, Finality::Finalized);
+    let view = reader.until("known entries", |view| view.forced.tail == 42).await;
+    assert_eq!(view.forced.settled(Duration::from_secs(3_600)), 42, "known before the start");
+    reader.stop().await;
+}
+
+#[tokio::test]
+async fn another_forced_queue_than_the_stored_one_stops_the_reader() {
+    let l1 = TestL1::start(Plan { min_validators: 1, ..PLAN }).await;
+    let dir = tempfile::tempdir().unwrap();
+    let store = common::store(&l1, dir.path()).await;
+    l1.force(b"one").await;
+    l1.mine(3).await;
+    let reader = Reader::start(&l1, &store, Finality::Finalized);
+    reader.until("stored", |view| view.forced.tail == 1).await;
+    reader.stop().await;
+    let mut entry = store.last_forced().await.unwrap().unwrap();
+    entry.raw = b"two".to_vec().into();
+    entry.acc = ande_primitives::forced_accumulator(
+        alloy::primitives::B256::ZERO,
+        entry.sender,
+        0,
+        entry.l1_block,
+        entry.enqueued_at,
+        b"two",
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let other = common::store(&l1, dir.path()).await;
+    other.put_forced(&[entry]).await.unwrap();
+    let stopped = Reader::start(&l1, &other, Finality::Finalized).task.await.unwrap();
+    assert!(
+        matches!(stopped, Err(ReaderError::Store(StoreError::ForcedQueue { .. }))),
+        "{stopped:?}"
+    );
+}

@@ -10,6 +10,7 @@ mod codec;
 mod commit;
 mod committee;
 mod epoch_set;
+mod forced;
 mod ids;
 mod keys;
 mod merkle;
@@ -34,6 +35,7 @@ pub use committee::{
     Committee, CommitteeError, MAX_COMMITTEE, MAX_TOTAL_WEIGHT, Member, QuorumFraction,
 };
 pub use epoch_set::EpochSet;
+pub use forced::{ForcedOutcome, ForcedTransaction, MAX_FORCED_BYTES, MAX_FORCED_PER_BATCH};
 pub use ids::{Epoch, Era, Height, Round, Skip, Term, Window};
 pub use keys::{KeyError, NodeId, NodeKey, NodeSignature, ValidatorKey};
 pub use merkle::{inclusion_proof, inclusion_root, verify_inclusion};

@@ -128,6 +128,17 @@ pub enum StoreError {
         /// What is wrong.
         reason: String,
     },
+    /// Entries that do not extend the stored forced queue.
+    #[error(
+        "entry {got} does not extend the stored forced queue, which expects {expected}; the \
+         settlement chain was replaced or an endpoint lies"
+    )]
+    ForcedQueue {
+        /// Index of the next entry.
+        expected: u64,
+        /// Index of the refused one.
+        got: u64,
+    },
     /// The set of an epoch changed.
     #[error(
         "the validator set of era {era} epoch {epoch} differs from the stored one: sets are \

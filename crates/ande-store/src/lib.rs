@@ -16,6 +16,7 @@ mod chain;
 mod error;
 mod evidence;
 mod fjall_store;
+mod forced;
 mod guard;
 mod identity;
 mod index;

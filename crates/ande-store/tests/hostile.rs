@@ -8,7 +8,7 @@ use std::{path::Path, sync::Arc};
 use alloy_primitives::{Address, B256};
 use ande_primitives::{Epoch, Height, Round};
 use ande_store::{L1Cursor, L1TxRow, L1TxState, MemoryStore, Store, StoreError, StoreOptions};
-use common::{batch, block, candidate, chain, evidence, hashed, identity, set, text, tx};
+use common::{batch, block, candidate, chain, evidence, hashed, identity, queue, set, text, tx};
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 
 async fn memory(dir: &Path) -> Result<Store, StoreError> {
@@ -37,6 +37,7 @@ async fn template(dir: &Path) {
     store.put_batch(&batch(None, 1)).await.unwrap();
     store.put_l1_tx(&l1_tx()).await.unwrap();
     store.put_evidence(&evidence(1, 4)).await.unwrap();
+    store.put_forced(&queue(2)).await.unwrap();
     store.put_meta("key", b"value").await.unwrap();
     store.put_l1_cursor(L1Cursor { number: 4, hash: B256::repeat_byte(4) }).await.unwrap();
     store.set_settled(Height(2), Height(1)).await.unwrap();
@@ -78,6 +79,8 @@ async fn read_all(dir: &Path) -> Vec<StoreError> {
         store.built_candidate(Height(5), Round(1)),
         store.set(Epoch(1)),
         store.last_set(),
+        store.forced(0, 9),
+        store.last_forced(),
         store.journal_load(),
         store.batch(1),
         store.batches(0, 100),
@@ -107,7 +110,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// Columns whose content is checked when it is read, with the key of one row.
-const VALUES: [(&str, &str, &str); 16] = [
+const VALUES: [(&str, &str, &str); 17] = [
     ("bodies", "body", "height = 2"),
     ("bodies", "hash", "height = 2"),
     ("bodies", "body", "height = 5"),
@@ -123,6 +126,7 @@ const VALUES: [(&str, &str, &str); 16] = [
     ("batches", "data", "1"),
     ("l1_transactions", "raw", "1"),
     ("evidence", "body", "1"),
+    ("forced", "body", "queue_index = 1"),
     ("meta", "value", "key = 'chain_identity'"),
 ];
 
@@ -192,6 +196,7 @@ async fn changed_numbers_never_panic() {
         ("candidates", "valid_round"),
         ("candidates", "built_here"),
         ("sets", "era"),
+        ("forced", "queue_index"),
         ("journal", "count"),
         ("batches", "batch_index"),
         ("batches", "start_height"),

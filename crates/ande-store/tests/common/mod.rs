@@ -5,9 +5,9 @@ use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use ande_consensus::{Candidate, Evidence, SignedVote};
 use ande_primitives::{
     BatchHeader, Block, Certificate, Checkpoint, Commit, CommitSignature, Committee, DaPointer,
-    Domain, Epoch, EpochSet, Era, Header, Height, Member, QuorumCertificate, QuorumFraction, Round,
-    ScheduleMode, ScheduleRules, Signature, Skip, Term, ValidatorKey, Vote, VoteKind,
-    genesis_batch_hash,
+    Domain, Epoch, EpochSet, Era, ForcedTransaction, Header, Height, Member, QuorumCertificate,
+    QuorumFraction, Round, ScheduleMode, ScheduleRules, Signature, Skip, Term, ValidatorKey, Vote,
+    VoteKind, forced_accumulator, genesis_batch_hash,
 };
 use ande_store::{BatchRow, BatchState, ChainIdentity, Store};
 
@@ -195,6 +195,20 @@ pub fn batch(previous: Option<&BatchRow>, variant: u8) -> BatchRow {
         updated_at_ms: 5,
         error: None,
     }
+}
+
+/// The first entries of a forced queue.
+pub fn queue(count: u64) -> Vec<ForcedTransaction> {
+    let mut acc = B256::ZERO;
+    (0..count)
+        .map(|index| {
+            let (sender, raw) = (Address::repeat_byte(5), Bytes::from(vec![1, index as u8]));
+            let (l1_block, enqueued_at) = (10 + index / 3, 1_000 + index);
+            acc = forced_accumulator(acc, sender, index, l1_block, enqueued_at, &raw);
+            let deadline = enqueued_at + 3_600;
+            ForcedTransaction { index, sender, l1_block, enqueued_at, deadline, acc, raw }
+        })
+        .collect()
 }
 
 pub async fn open(dir: &std::path::Path) -> Store {
