@@ -62,6 +62,7 @@ pub(crate) async fn start(
         rotation: 100,
         windows_per_epoch: 100,
         l1_block_time_secs: 1,
+        l1_behind: Duration::ZERO,
         nodes: NodeSettings {
             heartbeat: Duration::from_secs(10),
             batch_interval: Duration::from_secs(2),

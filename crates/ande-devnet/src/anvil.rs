@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use eyre::{Result, bail};
@@ -34,6 +34,8 @@ pub struct Anvil {
     dir: PathBuf,
     port: u16,
     block_time_secs: u64,
+    /// How far the clock of a new chain is behind this machine's.
+    behind: Duration,
     on_orphan: OnOrphan,
     process: Option<Process>,
 }
@@ -42,7 +44,22 @@ impl Anvil {
     /// A chain with its state in `dir`, not started yet.
     #[must_use]
     pub fn new(dir: &Path, port: u16, block_time_secs: u64, on_orphan: OnOrphan) -> Self {
-        Self { dir: dir.to_path_buf(), port, block_time_secs, on_orphan, process: None }
+        Self {
+            dir: dir.to_path_buf(),
+            port,
+            block_time_secs,
+            behind: Duration::ZERO,
+            on_orphan,
+            process: None,
+        }
+    }
+
+    /// Sets the clock of a new chain back by whole seconds, so that what happens on it is old at
+    /// once. A chain that is continued has the machine's clock.
+    #[must_use]
+    pub const fn behind(mut self, behind: Duration) -> Self {
+        self.behind = behind;
+        self
     }
 
     /// JSON-RPC endpoint.
@@ -80,7 +97,7 @@ impl Anvil {
     pub async fn start(&mut self) -> Result<()> {
         std::fs::create_dir_all(&self.dir)?;
         let continues = self.has_state();
-        let args = [
+        let mut args = [
             "--host".into(),
             "127.0.0.1".into(),
             "--port".into(),
@@ -104,6 +121,11 @@ impl Anvil {
         ]
         .map(|arg: String| OsString::from(arg))
         .to_vec();
+        if !continues && !self.behind.is_zero() {
+            let begin = SystemTime::now() - self.behind;
+            let seconds = begin.duration_since(UNIX_EPOCH)?.as_secs();
+            args.extend(["--timestamp".into(), seconds.to_string().into()]);
+        }
         let mut process = Process::spawn(&Launch {
             name: "anvil".into(),
             program: tools::foundry_binary("anvil")?,

@@ -54,6 +54,8 @@ pub struct ClusterConfig {
     pub windows_per_epoch: u32,
     /// Time between settlement blocks in seconds.
     pub l1_block_time_secs: u64,
+    /// How far the clock of the settlement chain is behind this machine's.
+    pub l1_behind: Duration,
     /// Settings of the nodes that may differ between runs.
     pub nodes: NodeSettings,
     /// Whether to start HAProxy when it is installed.
@@ -99,7 +101,8 @@ impl Cluster {
             config.ports.settlement,
             config.l1_block_time_secs,
             config.on_orphan,
-        );
+        )
+        .behind(config.l1_behind);
         let count = config.ports.nodes.len();
         let mut nodes = (0..count)
             .map(|index| Node::new(&config.dir, index, config.ports.nodes[index]))

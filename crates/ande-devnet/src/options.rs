@@ -91,6 +91,7 @@ impl Options {
             rotation,
             windows_per_epoch,
             l1_block_time_secs: 1,
+            l1_behind: Duration::ZERO,
             nodes: NodeSettings {
                 heartbeat: Duration::from_secs(10).max(block_time),
                 batch_interval: Duration::from_secs(5),

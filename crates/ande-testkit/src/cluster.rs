@@ -80,6 +80,7 @@ impl TestCluster {
             rotation: plan.rotation,
             windows_per_epoch: plan.windows_per_epoch,
             l1_block_time_secs: 1,
+            l1_behind: plan.l1_behind,
             nodes: NodeSettings {
                 heartbeat: plan.heartbeat,
                 batch_interval: plan.batch_interval,

@@ -26,6 +26,8 @@ pub struct Plan {
     pub takeover: Duration,
     /// Wait for a proposal; longer than needed, so that a busy machine is not taken for a fault.
     pub propose_timeout: Duration,
+    /// How far the clock of the settlement chain is behind.
+    pub l1_behind: Duration,
     /// Whether HAProxy stands in front.
     pub load_balancer: bool,
     /// Log filter of the nodes.
@@ -46,6 +48,7 @@ impl Default for Plan {
             batch_interval: Duration::from_millis(1500),
             takeover: Duration::from_secs(2),
             propose_timeout: Duration::from_secs(2),
+            l1_behind: Duration::ZERO,
             load_balancer: false,
             log: "info,arc_malachitebft=warn".to_owned(),
             env: Vec::new(),
