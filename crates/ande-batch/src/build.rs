@@ -2,7 +2,8 @@
 
 use alloy_primitives::{Address, Bytes};
 use ande_primitives::{
-    BatchHeader, Block, Commit, DaPointer, EpochSet, MAX_COMMITTEE, MAX_SKIP_RECORDS,
+    BatchHeader, Block, Commit, DaPointer, EpochSet, MAX_COMMITTEE, MAX_FORCED_PER_BATCH,
+    MAX_SKIP_RECORDS,
 };
 
 use crate::{
@@ -118,6 +119,7 @@ fn structural_cut(
             && set.contains(header.height)
             && transactions <= MAX_BATCH_TRANSACTIONS
             && skipped_windows <= MAX_SKIP_RECORDS
+            && header.forced_up_to.saturating_sub(previous.forced_up_to) <= MAX_FORCED_PER_BATCH
     };
     let max_blocks = limits.max_blocks.clamp(1, MAX_BATCH_BLOCKS);
     commits.iter().take(max_blocks).take_while(|commit| fits(commit)).count()

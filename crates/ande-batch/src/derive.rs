@@ -2,8 +2,8 @@
 
 use alloy_primitives::{Address, B256, keccak256};
 use ande_primitives::{
-    BatchHeader, Block, EpochSet, Header, Height, MAX_SKIP_RECORDS, Skip, SkipRecord, Window,
-    encode_skip_records, inclusion_root,
+    BatchHeader, Block, EpochSet, Header, Height, MAX_FORCED_PER_BATCH, MAX_SKIP_RECORDS, Skip,
+    SkipRecord, Window, encode_skip_records, inclusion_root,
 };
 
 use crate::{BatchContent, BatchError, BatchTip, ContentError, ExecutionRoots};
@@ -42,6 +42,10 @@ pub(crate) fn derive(
     let records = skip_records(previous, blocks, set);
     if records.len() > MAX_SKIP_RECORDS {
         return Err(BatchError::TooManySkips(records.len()));
+    }
+    let forced = last.header.forced_up_to.saturating_sub(previous.forced_up_to);
+    if forced > MAX_FORCED_PER_BATCH {
+        return Err(BatchError::TooManyForced(forced));
     }
     let skips = encode_skip_records(&records);
     let hashes: Vec<B256> = blocks.iter().flat_map(Block::transaction_hashes).collect();

@@ -1,7 +1,7 @@
 //! What can be wrong with a batch.
 
 use alloy_primitives::B256;
-use ande_primitives::{BlockError, CertificateError, Epoch, Era, Height};
+use ande_primitives::{BlockError, CertificateError, Epoch, Era, Height, MAX_FORCED_PER_BATCH};
 
 /// Bytes that are no batch data.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -178,6 +178,9 @@ pub enum BatchError {
     /// More windows with skips than one batch can report.
     #[error("{0} skipped windows do not fit into one batch")]
     TooManySkips(usize),
+    /// More forced transactions than a batch takes in.
+    #[error("{0} forced transactions, a batch takes in {MAX_FORCED_PER_BATCH}")]
+    TooManyForced(u64),
     /// One block alone exceeds the data limit, so no batch can ever hold it.
     #[error("block {height} alone makes {bytes} bytes of batch data, the limit is {limit}")]
     BlockTooLarge {

@@ -5,7 +5,7 @@
 
 use alloy_rlp::Encodable as _;
 use ande_batch::MAX_BATCH_BLOCKS;
-use ande_primitives::{Commit, EpochSet};
+use ande_primitives::{Commit, EpochSet, MAX_FORCED_PER_BATCH};
 
 /// Bytes of batch data besides blocks and signatures, generously: body, compression frame.
 const FIXED_BYTES: usize = 1024;
@@ -31,14 +31,17 @@ impl CutRules {
     }
 
     /// How many of `commits` form the next batch; none while it is not complete. `previous_ms` is
-    /// the timestamp of the last block of the previous batch, none before the first batch.
+    /// the timestamp of the last block of the previous batch, none before the first batch, and
+    /// `forced` the number of forced transactions consumed up to it.
     ///
     /// A batch is complete at the end of its epoch, when its last block is `interval_ms` after the
-    /// previous batch, or when the next block does not fit any more.
+    /// previous batch, or when the next block does not fit any more: by its bytes, or because the
+    /// contract takes in so many forced transactions at a time.
     #[must_use]
     pub fn cut(
         &self,
         previous_ms: Option<u64>,
+        forced: u64,
         commits: &[Commit],
         set: &EpochSet,
     ) -> Option<usize> {
@@ -49,7 +52,8 @@ impl CutRules {
             let header = &commit.block.header;
             bytes = bytes.saturating_add(commit.block.length());
             // A block that is too large alone makes a batch of its own.
-            if index > 0 && bytes > limit {
+            let taken = header.forced_up_to.saturating_sub(forced);
+            if index > 0 && (bytes > limit || taken > MAX_FORCED_PER_BATCH) {
                 return Some(index);
             }
             let ends_epoch = !set.contains(header.height.next());
@@ -121,21 +125,37 @@ mod tests {
         let at = |height: u64, ms: u64| commit(height, ms, 50);
         // By time after the previous batch.
         let blocks = [at(5, 2_000), at(6, 3_000), at(7, 4_500), at(8, 9_000)];
-        assert_eq!(RULES.cut(Some(1_000), &blocks, &set), Some(3));
-        assert_eq!(RULES.cut(Some(1_000), &blocks[..2], &set), None);
+        assert_eq!(RULES.cut(Some(1_000), 0, &blocks, &set), Some(3));
+        assert_eq!(RULES.cut(Some(1_000), 0, &blocks[..2], &set), None);
         // The first batch counts from its first block.
-        assert_eq!(RULES.cut(None, &blocks, &set), Some(4));
-        assert_eq!(RULES.cut(None, &[], &set), None);
+        assert_eq!(RULES.cut(None, 0, &blocks, &set), Some(4));
+        assert_eq!(RULES.cut(None, 0, &[], &set), None);
         // By the end of the epoch, height 19.
-        assert_eq!(RULES.cut(Some(0), &[at(18, 1), at(19, 2), at(20, 3)], &set), Some(2));
+        assert_eq!(RULES.cut(Some(0), 0, &[at(18, 1), at(19, 2), at(20, 3)], &set), Some(2));
         // By size: the block that does not fit is not part of it.
         let large = [commit(5, 1, 4_000), commit(6, 2, 4_000), commit(7, 3, 4_000)];
-        assert_eq!(RULES.cut(Some(0), &large, &set), Some(2));
-        assert_eq!(RULES.cut(Some(0), &large[..2], &set), None);
+        assert_eq!(RULES.cut(Some(0), 0, &large, &set), Some(2));
+        assert_eq!(RULES.cut(Some(0), 0, &large[..2], &set), None);
         // A block that is too large alone is a batch of its own.
         let huge = [commit(5, 1, 40_000), commit(6, 2, 10)];
-        assert_eq!(RULES.cut(Some(0), &huge, &set), Some(1));
-        assert_eq!(RULES.cut(Some(0), &huge[..1], &set), None);
+        assert_eq!(RULES.cut(Some(0), 0, &huge, &set), Some(1));
+        assert_eq!(RULES.cut(Some(0), 0, &huge[..1], &set), None);
+    }
+
+    #[test]
+    fn a_batch_full_of_forced_transactions_is_complete() {
+        let set = set();
+        let at = |height: u64, forced_up_to: u64| {
+            let mut commit = commit(height, height, 50);
+            commit.block.header.forced_up_to = forced_up_to;
+            commit
+        };
+        let blocks = [at(5, 10), at(6, 42), at(7, 43), at(8, 43)];
+        assert_eq!(RULES.cut(Some(0), 10, &blocks, &set), Some(2));
+        assert_eq!(RULES.cut(Some(0), 11, &blocks, &set), None);
+        // Each block has at most as many as a batch takes in.
+        assert_eq!(RULES.cut(Some(0), 42, &blocks[2..], &set), None);
+        assert_eq!(RULES.cut(Some(0), 9, &blocks, &set), Some(1));
     }
 
     #[test]
@@ -144,9 +164,9 @@ mod tests {
         let blocks: Vec<_> =
             (1..19).map(|h| commit(h, h * 700, (h as usize * 977) % 5_000)).collect();
         for start in 0..blocks.len() {
-            let known = RULES.cut(Some(0), &blocks[start..], &set);
+            let known = RULES.cut(Some(0), 0, &blocks[start..], &set);
             for end in start..=blocks.len() {
-                let cut = RULES.cut(Some(0), &blocks[start..end], &set);
+                let cut = RULES.cut(Some(0), 0, &blocks[start..end], &set);
                 assert!(cut.is_none() || cut == known, "from {start} to {end}: {cut:?} {known:?}");
             }
         }

@@ -177,7 +177,8 @@ impl Ledger {
             };
             let last_page = page.is_empty();
             commits.extend(page);
-            if let Some(count) = self.inner.rules.cut(previous_ms, &commits, set) {
+            let forced = previous.forced_up_to;
+            if let Some(count) = self.inner.rules.cut(previous_ms, forced, &commits, set) {
                 return Ok(Some((commits, count)));
             }
             if last_page {

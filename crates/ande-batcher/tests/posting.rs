@@ -5,6 +5,7 @@ mod common;
 use std::time::Duration;
 
 use ande_batcher::BatcherConfig;
+use ande_contracts::AndeSequencerCoordinator as Coordinator;
 use ande_l1::test_support::eventually;
 use ande_primitives::Height;
 use ande_store::BatchState;
@@ -53,6 +54,43 @@ async fn batches_become_final_on_every_node_and_heads_move() {
         cluster.nodes[0].store().set(ande_primitives::Epoch(3)).await.unwrap()
     })
     .await;
+    for node in &mut cluster.nodes {
+        node.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn the_contract_takes_batches_that_consume_the_forced_queue() {
+    log();
+    let mut cluster = Cluster::start(1, config()).await;
+    let mut fees = alloy_primitives::U256::ZERO;
+    for number in 0u8..40 {
+        fees += cluster.l1.force(&[number, 1]).await;
+    }
+    cluster.l1.mine(2).await;
+    let store = cluster.nodes[0].store().clone();
+    let entries = eventually("the queue is final", async || {
+        let entries = store.forced(0, 100).await.unwrap();
+        (entries.len() == 40).then_some(entries)
+    })
+    .await;
+    // Two blocks that would be one batch by their times: together they have more entries than a
+    // batch takes in.
+    cluster.blocks(1).await;
+    cluster.chain.forced = (30, entries[29].acc);
+    cluster.blocks(1).await;
+    cluster.chain.forced = (40, entries[39].acc);
+    cluster.blocks(6).await;
+    let first = &cluster.until(1, BatchState::Included).await[0].header;
+    assert_eq!((first.end_height, first.forced_up_to), (Height(2), 30));
+    assert_eq!(first.forced_acc, entries[29].acc);
+    let second = cluster.until(2, BatchState::Included).await[0].header;
+    assert_eq!((second.start_height, second.forced_up_to), (Height(3), 40));
+    let coordinator = Coordinator::new(cluster.l1.coordinator, cluster.l1.bank());
+    let queue = coordinator.forcedState().call().await.unwrap();
+    assert_eq!((queue.head, queue.tail, queue.firstDueAt), (40, 40, 0));
+    let earned = coordinator.feesOf(second.fee_recipient).call().await.unwrap();
+    assert_eq!(earned, fees, "one validator earns all");
     for node in &mut cluster.nodes {
         node.stop().await;
     }

@@ -1,6 +1,7 @@
 //! The trait that every executor implements.
 
 use alloy_primitives::{Address, B256, Bytes};
+use ande_primitives::ForcedOutcome;
 use async_trait::async_trait;
 
 use crate::{ExecutionError, Payload};
@@ -34,6 +35,9 @@ pub struct ExecHead {
     /// Timestamp in its Ethereum header, in seconds.
     pub timestamp: u64,
 }
+
+/// An entry of the forced queue that a block consumes: its bytes, or why they need not be executed.
+pub type ForcedInput = Result<Bytes, ForcedOutcome>;
 
 /// What an executor thinks of a payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +87,11 @@ pub enum Recovery {
 /// A [`Payload`] converts to `ExecutionPayloadV3` and back without loss: decode the header, copy
 /// its fields, `transactions` as they are, `withdrawals = []`, `blockHash = payload.hash()`.
 /// `prevRandao` (`mixHash`) is zero: an L2 with one proposer at a time has no randomness to offer.
+///
+/// # Forced transactions
+/// A block may begin with entries of the forced queue. Those that can be executed are its first
+/// transactions, in order; the others are left out. `extraData` has one byte per entry, its
+/// [`ForcedOutcome`], so that the header says what became of them; without entries it is empty.
 #[async_trait]
 pub trait Executor: Send + Sync + 'static {
     /// The genesis block: a pure function of the chain's configuration. Its hash is the L2's
@@ -92,18 +101,32 @@ pub trait Executor: Send + Sync + 'static {
     /// The block that the next one is built on.
     async fn head(&self) -> ExecHead;
 
-    /// Builds a block on the head out of `transactions`, in the given order, leaving out what
-    /// cannot be in it: what is in the chain already, duplicates, what is above a limit. The result
-    /// is kept as if it had been validated.
+    /// Builds a block on the head out of the forced entries, then of `transactions`, in the given
+    /// order, leaving out what cannot be in it: what is in the chain already, duplicates, what is
+    /// above a limit. The forced entries must fit into a block. The result is kept as if it had
+    /// been validated.
     ///
     /// # Errors
     /// [`ExecutionError::NotOnHead`] when the attributes name another parent than the head;
     /// otherwise the executor or its index did not answer.
+    async fn propose_forced(
+        &self,
+        attributes: Attributes,
+        forced: Vec<ForcedInput>,
+        transactions: Vec<Bytes>,
+    ) -> Result<Payload, ExecutionError>;
+
+    /// As [`propose_forced`](Self::propose_forced) without forced entries.
+    ///
+    /// # Errors
+    /// As there.
     async fn propose(
         &self,
         attributes: Attributes,
         transactions: Vec<Bytes>,
-    ) -> Result<Payload, ExecutionError>;
+    ) -> Result<Payload, ExecutionError> {
+        self.propose_forced(attributes, Vec::new(), transactions).await
+    }
 
     /// A block on the head by a builder beside [`propose`](Self::propose), where this executor has
     /// one. It is not checked: that is for [`validate`](Self::validate) and for whoever knows
@@ -120,19 +143,33 @@ pub trait Executor: Send + Sync + 'static {
     }
 
     /// Executes a payload on the head and compares every result. `attributes` are those of the
-    /// consensus header around it.
+    /// consensus header around it, `forced` the entries that the block consumes.
     ///
     /// # Errors
     /// The executor or its index did not answer; nothing is said about the payload.
+    async fn validate_forced(
+        &self,
+        attributes: &Attributes,
+        forced: Vec<ForcedInput>,
+        payload: &Payload,
+    ) -> Result<PayloadStatus, ExecutionError>;
+
+    /// As [`validate_forced`](Self::validate_forced) for a block without forced entries.
+    ///
+    /// # Errors
+    /// As there.
     async fn validate(
         &self,
         attributes: &Attributes,
         payload: &Payload,
-    ) -> Result<PayloadStatus, ExecutionError>;
+    ) -> Result<PayloadStatus, ExecutionError> {
+        self.validate_forced(attributes, Vec::new(), payload).await
+    }
 
     /// As [`validate`](Self::validate), for a block that is certified: it will be the head whatever
-    /// this node thinks of it. An executor of several judges that all have to agree before a vote
-    /// does not wait here for one that cannot answer.
+    /// this node thinks of it. What its header says of forced entries is believed, so that the
+    /// queue is not needed. An executor of several judges that all have to agree before a vote does
+    /// not wait here for one that cannot answer.
     ///
     /// # Errors
     /// As `validate`.
@@ -140,9 +177,7 @@ pub trait Executor: Send + Sync + 'static {
         &self,
         attributes: &Attributes,
         payload: &Payload,
-    ) -> Result<PayloadStatus, ExecutionError> {
-        self.validate(attributes, payload).await
-    }
+    ) -> Result<PayloadStatus, ExecutionError>;
 
     /// Makes a validated or adopted block on the head the new head and forgets its rivals.
     ///

@@ -27,6 +27,9 @@ pub use evm::{
     BlockReceipts, CallError, CallRequest, EmbeddedExecutor, EvmConfig, EvmGenesis, EvmReader,
     ExecutedReceipt, GenesisError, MAX_GENESIS_BYTES, NoSenders, ReadError, SenderSource,
 };
-pub use executor::{Attributes, ExecHead, Executor, InclusionIndex, PayloadStatus, Recovery};
+pub use executor::{
+    Attributes, ExecHead, Executor, ForcedInput, InclusionIndex, PayloadStatus, Recovery,
+};
 pub use none::{DEFAULT_GAS_LIMIT, NoneExecutor, NoneGenesis};
+use payload::forced_included;
 pub use payload::{MAX_PAYLOAD_BYTES, Payload, transaction_hash, transactions_root};

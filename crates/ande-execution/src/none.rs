@@ -5,13 +5,13 @@ use std::{collections::HashMap, collections::HashSet, sync::Arc};
 use alloy_consensus::Header;
 use alloy_primitives::{B256, Bytes, keccak256};
 use alloy_rlp::Encodable;
-use ande_primitives::MAX_BLOCK_TRANSACTIONS;
+use ande_primitives::{ForcedOutcome, MAX_BLOCK_TRANSACTIONS};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use crate::{
-    Attributes, ExecHead, ExecutionError, Executor, InclusionIndex, MAX_PAYLOAD_BYTES, Payload,
-    PayloadStatus, Recovery,
+    Attributes, ExecHead, ExecutionError, Executor, ForcedInput, InclusionIndex, MAX_PAYLOAD_BYTES,
+    Payload, PayloadStatus, Recovery,
     header::{
         before_parent, blank_header, check_clock, difference, head_of, header_for, is_on, moved,
         not_judged, not_on_head, tip_header,
@@ -115,6 +115,7 @@ impl NoneExecutor {
         attributes: &Attributes,
         transactions: &[Bytes],
         hashes: &[B256],
+        extra_data: Bytes,
     ) -> Header {
         let mut running = Vec::with_capacity(32 * (1 + hashes.len()));
         running.extend_from_slice(parent.state_root.as_slice());
@@ -125,17 +126,47 @@ impl NoneExecutor {
             state_root: keccak256(running),
             transactions_root: transactions_root(transactions),
             gas_limit: self.genesis.gas_limit,
+            extra_data,
             ..header_for(attributes)
         }
     }
 
-    /// Takes what fits of `transactions`, in order, without those in the chain.
+    /// The forced transactions of a block with their hashes, and what became of each entry.
+    async fn force(
+        &self,
+        head: u64,
+        forced: Vec<ForcedInput>,
+    ) -> Result<(Vec<Bytes>, Vec<B256>, Bytes), ExecutionError> {
+        let raws: Vec<&Bytes> = forced.iter().flatten().collect();
+        let known: Vec<B256> = raws.into_iter().map(transaction_hash).collect();
+        let mut included = self.included(head, &known).await?.into_iter().zip(known);
+        let (mut raws, mut hashes) = (Vec::new(), Vec::new());
+        let mut outcomes = Vec::with_capacity(forced.len());
+        for input in forced {
+            let outcome = match input {
+                Err(outcome) => outcome,
+                Ok(raw) => match included.next() {
+                    Some((false, hash)) if !hashes.contains(&hash) => {
+                        raws.push(raw);
+                        hashes.push(hash);
+                        ForcedOutcome::Included
+                    }
+                    _ => ForcedOutcome::AlreadyIncluded,
+                },
+            };
+            outcomes.push(outcome as u8);
+        }
+        Ok((raws, hashes, outcomes.into()))
+    }
+
+    /// Adds what fits of `transactions` to those `chosen`, in order, without those in the chain.
     async fn select(
         &self,
         head: u64,
+        mut chosen: (Vec<Bytes>, Vec<B256>),
         transactions: Vec<Bytes>,
     ) -> Result<(Vec<Bytes>, Vec<B256>), ExecutionError> {
-        let mut seen = HashSet::new();
+        let mut seen: HashSet<B256> = chosen.1.iter().copied().collect();
         let (fresh, hashes): (Vec<Bytes>, Vec<B256>) = transactions
             .into_iter()
             .filter(|tx| is_allowed_length(tx.len()))
@@ -146,8 +177,7 @@ impl NoneExecutor {
             .filter(|(_, hash)| seen.insert(*hash))
             .unzip();
         let included = self.included(head, &hashes).await?;
-        let mut bytes = 0usize;
-        let mut chosen = (Vec::new(), Vec::new());
+        let mut bytes: usize = chosen.0.iter().map(Bytes::length).sum();
         for ((tx, hash), included) in fresh.into_iter().zip(hashes).zip(included) {
             let fits = bytes + tx.length() <= MAX_PAYLOAD_BYTES;
             if included || !fits {
@@ -179,6 +209,45 @@ impl NoneExecutor {
         }
     }
 
+    /// Compares a payload with the only one that `head`, attributes and extra data give.
+    async fn judge(
+        &self,
+        head: ExecHead,
+        attributes: &Attributes,
+        extra_data: Bytes,
+        payload: &Payload,
+    ) -> Result<PayloadStatus, ExecutionError> {
+        let hashes = match payload.check_transactions() {
+            Ok(hashes) => hashes,
+            Err(error) => return Ok(PayloadStatus::Invalid(error.to_string())),
+        };
+        let header = match payload.decode_header() {
+            Ok(header) => header,
+            Err(error) => return Ok(PayloadStatus::Invalid(error.to_string())),
+        };
+        if !is_on(&head, attributes) {
+            return Ok(not_judged(&head, attributes));
+        }
+        let expected = self.header(&head, attributes, &payload.transactions, &hashes, extra_data);
+        if let Some(difference) = difference(&expected, &header) {
+            return Ok(PayloadStatus::Invalid(difference));
+        }
+        if let Some(reason) = before_parent(head.timestamp, &header) {
+            return Ok(PayloadStatus::Invalid(reason));
+        }
+        let included = self.included(head.number, &hashes).await?;
+        if let Some((hash, _)) = hashes.iter().zip(included).find(|(_, included)| *included) {
+            return Ok(PayloadStatus::Invalid(format!(
+                "transaction {hash} is in the chain already"
+            )));
+        }
+        if self.keep(head.hash, head_of(&expected)) {
+            Ok(PayloadStatus::Valid)
+        } else {
+            Ok(moved())
+        }
+    }
+
     /// Keeps a result if its parent still is the head.
     fn keep(&self, parent: B256, block: ExecHead) -> bool {
         let mut state = self.state.lock();
@@ -206,17 +275,19 @@ impl Executor for NoneExecutor {
         self.state.lock().head
     }
 
-    async fn propose(
+    async fn propose_forced(
         &self,
         attributes: Attributes,
+        forced: Vec<ForcedInput>,
         transactions: Vec<Bytes>,
     ) -> Result<Payload, ExecutionError> {
         let head = self.head().await;
         if !is_on(&head, &attributes) {
             return Err(not_on_head(&head, &attributes));
         }
-        let (transactions, hashes) = self.select(head.number, transactions).await?;
-        let header = self.header(&head, &attributes, &transactions, &hashes);
+        let (raws, hashes, extra_data) = self.force(head.number, forced).await?;
+        let (transactions, hashes) = self.select(head.number, (raws, hashes), transactions).await?;
+        let header = self.header(&head, &attributes, &transactions, &hashes, extra_data);
         check_clock(head.timestamp, &header)?;
         if self.keep(head.hash, head_of(&header)) {
             Ok(Payload::new(&header, transactions))
@@ -225,40 +296,31 @@ impl Executor for NoneExecutor {
         }
     }
 
-    async fn validate(
+    async fn validate_forced(
+        &self,
+        attributes: &Attributes,
+        forced: Vec<ForcedInput>,
+        payload: &Payload,
+    ) -> Result<PayloadStatus, ExecutionError> {
+        let head = self.head().await;
+        let (raws, _, extra_data) = self.force(head.number, forced).await?;
+        if !payload.transactions.starts_with(&raws) {
+            let reason = "the block does not begin with its forced transactions";
+            return Ok(PayloadStatus::Invalid(reason.into()));
+        }
+        self.judge(head, attributes, extra_data, payload).await
+    }
+
+    async fn adopt(
         &self,
         attributes: &Attributes,
         payload: &Payload,
     ) -> Result<PayloadStatus, ExecutionError> {
-        let hashes = match payload.check_transactions() {
-            Ok(hashes) => hashes,
-            Err(error) => return Ok(PayloadStatus::Invalid(error.to_string())),
-        };
-        let header = match payload.decode_header() {
-            Ok(header) => header,
-            Err(error) => return Ok(PayloadStatus::Invalid(error.to_string())),
-        };
-        let head = self.head().await;
-        if !is_on(&head, attributes) {
-            return Ok(not_judged(&head, attributes));
-        }
-        let expected = self.header(&head, attributes, &payload.transactions, &hashes);
-        if let Some(difference) = difference(&expected, &header) {
-            return Ok(PayloadStatus::Invalid(difference));
-        }
-        if let Some(reason) = before_parent(head.timestamp, &header) {
-            return Ok(PayloadStatus::Invalid(reason));
-        }
-        let included = self.included(head.number, &hashes).await?;
-        if let Some((hash, _)) = hashes.iter().zip(included).find(|(_, included)| *included) {
-            return Ok(PayloadStatus::Invalid(format!(
-                "transaction {hash} is in the chain already"
-            )));
-        }
-        if self.keep(head.hash, head_of(&expected)) {
-            Ok(PayloadStatus::Valid)
-        } else {
-            Ok(moved())
+        match payload.decode_header() {
+            Ok(header) => {
+                self.judge(self.head().await, attributes, header.extra_data, payload).await
+            }
+            Err(error) => Ok(PayloadStatus::Invalid(error.to_string())),
         }
     }
 

@@ -9,7 +9,7 @@ use alloy_consensus::{
 use alloy_primitives::{B64, B256, Bytes, U256, keccak256};
 use alloy_rlp::{Decodable, Encodable};
 use ande_primitives::{
-    Block, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, MAX_EXECUTION_HEADER_BYTES,
+    Block, ForcedOutcome, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, MAX_EXECUTION_HEADER_BYTES,
     MAX_TRANSACTION_BYTES,
 };
 
@@ -81,6 +81,16 @@ impl Payload {
         Ok(self.decode_header()?.number)
     }
 
+    /// What became of the forced entries that the block consumes, in order.
+    ///
+    /// # Errors
+    /// As [`decode_header`](Self::decode_header); extra data that is no list of outcomes.
+    pub fn forced_outcomes(&self) -> Result<Vec<ForcedOutcome>, PayloadError> {
+        let header = self.decode_header()?;
+        let outcomes = header.extra_data.iter().map(|number| ForcedOutcome::try_from(*number));
+        outcomes.collect::<Result<_, _>>().map_err(|_| PayloadError::Shape("extraData"))
+    }
+
     /// State root after the block.
     ///
     /// # Errors
@@ -120,6 +130,11 @@ impl Payload {
             None => Ok(hashes),
         }
     }
+}
+
+/// How many forced transactions a block with this extra data begins with.
+pub(crate) fn forced_included(extra_data: &[u8]) -> usize {
+    extra_data.iter().filter(|outcome| **outcome == ForcedOutcome::Included as u8).count()
 }
 
 /// Whether a transaction of this many bytes may be in a payload at all.

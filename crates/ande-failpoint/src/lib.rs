@@ -55,8 +55,9 @@ pub const CHAIN: [&str; 25] = [
 /// Passed only at the start of a node whose state is behind its chain.
 pub const REPLAY: [&str; 2] = ["replay-after-execute", "replay-after-commit"];
 
-/// Where `corrupt` makes a node faulty: a wrong balance, or a validator that contradicts itself.
-pub const FAULTS: [&str; 2] = ["execute-balance", "sign-twice"];
+/// Where `corrupt` makes a node faulty: a wrong balance, a validator that contradicts itself, or a
+/// proposer that leaves the forced transactions out.
+pub const FAULTS: [&str; 3] = ["execute-balance", "sign-twice", "build-without-forced"];
 
 /// Whether a fault happens here.
 #[cfg(not(feature = "enabled"))]

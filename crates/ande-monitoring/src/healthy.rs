@@ -40,6 +40,8 @@ const OF_NODES: &[(&str, &str, &str)] = &[
     ("ande_l1_view_age_seconds", "", "1"),
     ("ande_l1_final_block", "", "100+1"),
     ("ande_l1_frozen_epoch", "", "5"),
+    ("ande_forced_waiting", "", "0"),
+    ("ande_forced_oldest_age_seconds", "", "0"),
     ("ande_l1_signer_balance_wei", "", "1e18"),
     ("ande_l1_validators", "status=\"active\"", "4"),
     ("ande_l1_validators", "status=\"jailed\"", "0"),

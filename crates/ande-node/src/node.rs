@@ -185,6 +185,8 @@ async fn assemble(
         ordering: genesis.ordering(),
         // Some node of the cluster may have an external execution client.
         own_second: config.block_time >= MIN_ENGINE_BLOCK_TIME,
+        // Every other reader has looked by then.
+        forced_settling: config.l1_poll_interval.saturating_mul(2),
         ..SequencerConfig::new(config.l2_chain_id)
     };
     let senders = Arc::new(SenderCache::new());

@@ -3,7 +3,7 @@
 use std::{
     path::PathBuf,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use ande_consensus::{EnginePhase, Heads, TransactionIngress, View};
@@ -81,6 +81,7 @@ impl Observed {
         metrics.tx_forwarded_gauge.set(forwarded);
 
         self.settlement();
+        self.forced_queue().await;
         self.execution_client();
         self.machine();
         metrics.uptime_ms.set(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
@@ -139,6 +140,27 @@ impl Observed {
             metrics.l1_validators.set(&ValidatorStatusLabels::new(name), with.count() as u64);
         }
         metrics.l1_active_stake.set(stake);
+    }
+
+    async fn forced_queue(&self) {
+        let tail = self.l1.borrow().forced.tail;
+        let Ok(tip) = self.store.tip().await else { return };
+        let consumed = tip.map_or(0, |tip| tip.block.header.forced_up_to);
+        let waiting = tail.saturating_sub(consumed);
+        let oldest = match waiting {
+            0 => None,
+            _ => self
+                .store
+                .forced(consumed, 1)
+                .await
+                .ok()
+                .and_then(|oldest| oldest.into_iter().next()),
+        };
+        self.metrics.forced_waiting.set(waiting);
+        self.metrics.forced_oldest_age.set(oldest.map_or(0.0, |oldest| {
+            let queued = UNIX_EPOCH + Duration::from_secs(oldest.enqueued_at);
+            SystemTime::now().duration_since(queued).unwrap_or_default().as_secs_f64()
+        }));
     }
 
     fn machine(&self) {

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Numbers above this are in no database.
-const MAX_STORED: u64 = i64::MAX as u64;
+pub(crate) const MAX_STORED: u64 = i64::MAX as u64;
 /// Most entries of one schedule answer.
 const MAX_SCHEDULE: u64 = 1000;
 /// Most batches of one answer.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     Namespace, RpcError, admin, ande, args::Args, context::Context, debug, eth, execution, fees,
-    filters, logs, receipts, state, submit, subscriptions, txpool,
+    filters, forced, logs, receipts, state, submit, subscriptions, txpool,
 };
 
 /// Opens a subscription.
@@ -102,6 +102,7 @@ impl Table {
         self.add("ande_getBatch", 1, ande::get_batch)?;
         self.add("ande_getBatches", 2, ande::get_batches)?;
         self.add("ande_getTransactionProof", 1, ande::get_transaction_proof)?;
+        self.add("ande_forcedTransaction", 1, forced::forced_transaction)?;
         self.add("admin_nodeInfo", 0, admin::node_info)?;
         self.add("admin_peers", 0, admin::peers)
     }

@@ -76,6 +76,13 @@ fn methods() -> Vec<Value> {
             &[("transaction", "Hash of the transaction", component("Hash"), true)],
             nullable(component("TransactionProof")),
         ),
+        method(
+            "ande_forcedTransaction",
+            "An entry of the forced queue of the settlement chain and what became of it; null while \
+             it is not final there",
+            &[("index", "Place in the queue, from 0", component("Count"), true)],
+            nullable(component("ForcedTransaction")),
+        ),
     ]
 }
 
@@ -255,6 +262,19 @@ fn schemas() -> Value {
             ("index", number(), true),
             ("txHash", hash(), true),
             ("proof", list(hash()), true),
+        ]),
+        "ForcedTransaction": object("Entry of the forced queue", vec![
+            ("index", number(), true),
+            ("sender", address(), true),
+            ("txHash", hash(), true),
+            ("l1Block", number(), true),
+            ("enqueuedAt", number(), true),
+            ("deadline", number(), true),
+            ("status", json!({ "type": "string", "enum": ["waiting", "included", "skipped"] }), true),
+            ("outcome", text(), false),
+            ("reason", text(), false),
+            ("blockNumber", number(), false),
+            ("blockHash", hash(), false),
         ]),
         "Status": object("State of the node", vec![
             ("service", any(), true),

@@ -12,7 +12,9 @@ use alloy_rlp::Encodable as _;
 use ande_consensus::{
     AppError, Application, Candidate, Evidence, Parent, StartHeight, Turn, Verdict,
 };
-use ande_execution::{Attributes, Executor, Payload, PayloadError, PayloadStatus, Recovery};
+use ande_execution::{
+    Attributes, Executor, ForcedInput, Payload, PayloadError, PayloadStatus, Recovery,
+};
 use ande_failpoint::reach;
 use ande_l1::L1View;
 use ande_primitives::{Block, Commit, Domain, EpochSet, Header, Height};
@@ -26,6 +28,7 @@ use tracing::{debug, info, warn};
 use crate::{
     Ordering, SequencerConfig, SequencerError, TransactionPool,
     client_block::Material,
+    forced::{Forced, Insistence, check_outcomes, count_included},
     ordering::{judge_order, reorder},
     rules::{ForcedPosition, HeaderFault, check_header},
     unposted::{Unposted, room},
@@ -111,6 +114,7 @@ pub struct Chain {
     pub(crate) parts: ChainParts,
     tip: Mutex<Tip>,
     unposted: Mutex<Unposted>,
+    pub(crate) insistence: Insistence,
 }
 
 impl std::fmt::Debug for Chain {
@@ -129,7 +133,12 @@ impl Chain {
         parts.pool.caught_up();
         info!(height = tip.parent.height.0, hash = %tip.parent.hash, "chain opened");
         let unposted = unposted(&parts.store).await?;
-        Ok(Self { parts, tip: Mutex::new(tip), unposted: Mutex::new(unposted) })
+        Ok(Self {
+            parts,
+            tip: Mutex::new(tip),
+            unposted: Mutex::new(unposted),
+            insistence: Insistence::default(),
+        })
     }
 
     /// The stored set of the epoch that `height` belongs to, if it is final here.
@@ -141,19 +150,20 @@ impl Chain {
         store.set(known.rules.epoch_of(height)).await.map_err(fatal("reading a validator set"))
     }
 
-    /// Executes the payload of a block on the tip; `Err` is the verdict to give.
+    /// Executes the payload of a block on the tip; `Err` is the verdict to give. Without the forced
+    /// entries that it consumes, what its header says of them is believed: it is certified.
     async fn execute(
         &self,
         tip: &Tip,
         header: &Header,
         payload: &Payload,
-        stage: Stage,
+        forced: Option<Vec<ForcedInput>>,
     ) -> Result<(), Verdict> {
         let attributes = attributes(tip, header.timestamp_ms, header.proposer);
         let executor = &self.parts.executor;
-        let status = match stage {
-            Stage::Candidate => executor.validate(&attributes, payload).await,
-            Stage::Certified => executor.adopt(&attributes, payload).await,
+        let status = match forced {
+            Some(forced) => executor.validate_forced(&attributes, forced, payload).await,
+            None => executor.adopt(&attributes, payload).await,
         };
         match status {
             Ok(PayloadStatus::Valid) => Ok(()),
@@ -193,20 +203,26 @@ impl Chain {
                 config.max_block_bytes
             )));
         }
+        let header = &candidate.block.header;
+        let payload = Payload::of_block(&candidate.block);
+        let included = check_outcomes(tip.forced, header, &payload).map_err(Verdict::Invalid)?;
+        let forced = match stage {
+            Stage::Candidate => Some(self.judge_forced(tip.forced, header).await?),
+            Stage::Certified => None,
+        };
         let transactions = self
             .parts
             .pool
             .check_transactions(&candidate.block.transactions)
             .await
             .map_err(Verdict::Invalid)?;
-        let payload = Payload::of_block(&candidate.block);
         if config.ordering == Ordering::TipDescending {
             let base_fee =
                 base_fee(&payload).map_err(|error| Verdict::Invalid(error.to_string()))?;
-            judge_order(&transactions, base_fee).map_err(Verdict::Invalid)?;
+            judge_order(&transactions[included..], base_fee).map_err(Verdict::Invalid)?;
         }
         reach("validate-before-execute").await;
-        self.execute(&tip, &candidate.block.header, &payload, stage).await?;
+        self.execute(&tip, header, &payload, forced).await?;
         reach("validate-after-execute").await;
         self.parts
             .store
@@ -225,10 +241,12 @@ impl Chain {
         let config = &self.parts.config;
         let timestamp_ms = block_timestamp(now_ms(), tip.parent.timestamp_ms, config.own_second);
         let attributes = attributes(&tip, timestamp_ms, self.parts.signer);
+        let forced = self.next_forced(tip.forced).await?;
+        let position = forced.position.unwrap_or(tip.forced);
         reach("build-before-execute").await;
         let payload = match config.ordering {
-            Ordering::Arrival => self.propose_by_arrival(attributes).await?,
-            Ordering::TipDescending => self.propose_by_tip(attributes).await?,
+            Ordering::Arrival => self.propose_by_arrival(attributes, &forced).await?,
+            Ordering::TipDescending => self.propose_by_tip(attributes, &forced).await?,
         };
         let header = Header {
             l2_chain_id: config.l2_chain_id,
@@ -239,8 +257,8 @@ impl Chain {
             parent_hash: tip.parent.hash,
             proposer: self.parts.signer,
             timestamp_ms,
-            forced_up_to: tip.forced.up_to,
-            forced_acc: tip.forced.acc,
+            forced_up_to: position.up_to,
+            forced_acc: position.acc,
             execution_hash: payload.hash(),
         };
         Ok(Block { header, execution: payload.header, transactions: payload.transactions })
@@ -258,19 +276,32 @@ impl Chain {
         room
     }
 
+    /// Builds a payload; also says how many forced transactions it begins with.
     async fn propose(
         &self,
         attributes: Attributes,
+        forced: &Forced,
         transactions: Vec<Bytes>,
-    ) -> Result<Payload, AppError> {
-        let proposed = self.parts.executor.propose(attributes, transactions).await;
-        proposed.map_err(|error| AppError::Unavailable(chain_of(&error)))
+    ) -> Result<(Payload, usize), AppError> {
+        let unavailable = |error: &dyn std::error::Error| AppError::Unavailable(chain_of(error));
+        let payload = self
+            .parts
+            .executor
+            .propose_forced(attributes, forced.inputs.clone(), transactions)
+            .await
+            .map_err(|error| unavailable(&error))?;
+        let outcomes = payload.forced_outcomes().map_err(|error| unavailable(&error))?;
+        Ok((payload, count_included(&outcomes)))
     }
 
-    async fn propose_by_arrival(&self, attributes: Attributes) -> Result<Payload, AppError> {
-        let chosen = self.parts.pool.next_block(self.room());
-        let payload = self.propose(attributes, chosen.clone()).await?;
-        if payload.transactions.len() < chosen.len() {
+    async fn propose_by_arrival(
+        &self,
+        attributes: Attributes,
+        forced: &Forced,
+    ) -> Result<Payload, AppError> {
+        let chosen = self.parts.pool.next_block(self.room(), forced);
+        let (payload, first) = self.propose(attributes, forced, chosen.clone()).await?;
+        if payload.transactions.len() - first < chosen.len() {
             self.drop_included(&chosen).await?;
         }
         Ok(payload)
@@ -278,17 +309,26 @@ impl Chain {
 
     /// Builds a block whose order every validator accepts. Where the execution leaves out the first
     /// ones of a sender and not the rest, what remains has another order and is built again.
-    async fn propose_by_tip(&self, attributes: Attributes) -> Result<Payload, AppError> {
+    async fn propose_by_tip(
+        &self,
+        attributes: Attributes,
+        forced: &Forced,
+    ) -> Result<Payload, AppError> {
         let pool = &self.parts.pool;
-        let mut chosen = match self.ask_client(&attributes, pool.next_block(self.room())).await {
+        // What begins with forced transactions no client knows how to build.
+        let material = match forced.inputs.as_slice() {
+            [] => self.ask_client(&attributes, pool.next_block(self.room(), forced)).await,
+            _ => Material::Transactions(pool.next_block(self.room(), forced)),
+        };
+        let mut chosen = match material {
             Material::Block(payload) => return Ok(payload),
             Material::Transactions(chosen) => chosen,
         };
         for _ in 0..MAX_PROPOSALS {
-            let payload = self.propose(attributes, chosen.clone()).await?;
+            let (mut payload, first) = self.propose(attributes, forced, chosen.clone()).await?;
             let header =
                 payload.decode_header().map_err(|error| AppError::Unavailable(chain_of(&error)))?;
-            if payload.transactions.len() < chosen.len() {
+            if payload.transactions.len() - first < chosen.len() {
                 let included: HashSet<&Bytes> = payload.transactions.iter().collect();
                 let left_out: Vec<B256> =
                     chosen.iter().filter(|raw| !included.contains(raw)).map(keccak256).collect();
@@ -299,14 +339,15 @@ impl Chain {
                 .check_transactions(&payload.transactions)
                 .await
                 .map_err(AppError::Unavailable)?;
-            match judge_order(&included, base_fee) {
+            match judge_order(&included[first..], base_fee) {
                 Ok(()) => return Ok(payload),
                 Err(reason) => debug!(reason, "building the block again in its order"),
             }
-            chosen = reorder(&included, payload.transactions, base_fee);
+            let rest = payload.transactions.split_off(first);
+            chosen = reorder(&included[first..], rest, base_fee);
         }
-        warn!("no order of the pooled transactions holds; the block is empty");
-        self.propose(attributes, Vec::new()).await
+        warn!("no order of the pooled transactions holds; the block has none of them");
+        Ok(self.propose(attributes, forced, Vec::new()).await?.0)
     }
 
     /// Takes transactions that are already in the chain out of the pool: they came back by gossip
@@ -357,17 +398,18 @@ impl Application for Chain {
     }
 
     async fn work(&self, parent: &Parent) {
-        let since = {
+        let (since, consumed) = {
             let tip = self.tip.lock();
             if tip.parent.height != parent.height {
                 return;
             }
-            tip.since
+            (tip.since, tip.forced.up_to)
         };
         let heartbeat = tokio::time::sleep_until((since + self.parts.config.heartbeat).into());
         tokio::select! {
             () = heartbeat => {}
             () = self.parts.pool.wait_for_transactions() => {}
+            () = self.wait_for_forced(consumed) => {}
         }
     }
 
@@ -446,7 +488,7 @@ impl Application for Chain {
             self.parts.pool.look_up(&commit.block.transactions).await.map_err(AppError::Fatal)?;
         let payload = Payload::of_block(&commit.block);
         reach("commit-before-execute").await;
-        self.execute(&tip, header, &payload, Stage::Certified).await.map_err(|verdict| {
+        self.execute(&tip, header, &payload, None).await.map_err(|verdict| {
             AppError::Fatal(format!(
                 "block {} is certified but does not execute here: {verdict:?}",
                 header.height
@@ -525,6 +567,11 @@ impl Chain {
         let metrics = &self.parts.metrics;
         metrics.chain_block_height.set(header.height.0);
         metrics.evm_transactions.inc_by(commit.block.transactions.len() as u64);
+        if let Ok(outcomes) = payload.forced_outcomes() {
+            let included = count_included(&outcomes) as u64;
+            metrics.forced_included.inc_by(included);
+            metrics.forced_skipped.inc_by(outcomes.len() as u64 - included);
+        }
         if let Ok(executed) = payload.decode_header() {
             metrics.evm_gas_used.inc_by(executed.gas_used);
         }

@@ -23,6 +23,9 @@ pub struct SequencerConfig {
     pub ordering: Ordering,
     /// How far ahead of the local clock a proposal's timestamp may be before this node abstains.
     pub clock_tolerance: Duration,
+    /// How long this node has known a forced transaction to be final before it puts it into a
+    /// block, so that the others know it too when they are asked for a vote.
+    pub forced_settling: Duration,
     /// Whether each block built here has a second of its own, which nodes with an external
     /// execution client insist on. For block times of at least a second.
     pub own_second: bool,
@@ -40,6 +43,7 @@ impl SequencerConfig {
             max_unposted_bytes: 64 << 20,
             ordering: Ordering::Arrival,
             clock_tolerance: Duration::from_secs(5),
+            forced_settling: Duration::from_secs(4),
             own_second: false,
         }
     }

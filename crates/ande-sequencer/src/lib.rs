@@ -8,6 +8,7 @@ mod config;
 mod directory;
 mod error;
 mod follow;
+mod forced;
 mod gossip;
 mod index;
 mod ingress;

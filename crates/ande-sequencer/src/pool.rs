@@ -13,6 +13,7 @@ use ande_failpoint::reach;
 use ande_pool::{
     BlockRoom, InsertKind, Inserted, Pool, PoolError, PooledTransaction, TransactionSummary,
 };
+use ande_primitives::ForcedTransaction;
 use ande_store::Store;
 use ande_telemetry::{Metrics, PoolDropLabels, PoolRefusalLabels};
 use futures::StreamExt as _;
@@ -22,6 +23,7 @@ use tracing::{info, warn};
 
 use crate::{
     Ordering, SenderCache, SequencerConfig, SequencerError,
+    forced::Forced,
     journal::Pruner,
     ordering::reorder,
     recovery::{Busy, Looked, Recovery},
@@ -319,10 +321,15 @@ impl TransactionPool {
         chosen.iter().map(|transaction| transaction.raw().clone()).collect()
     }
 
-    /// The transactions of the next block, in its order; at most so many bytes of them.
-    pub(crate) fn next_block(&self, max_bytes: usize) -> Vec<Bytes> {
+    /// The transactions of the next block after the forced ones, in their order; at most so many
+    /// bytes of both.
+    pub(crate) fn next_block(&self, max_bytes: usize, forced: &Forced) -> Vec<Bytes> {
         let bytes = self.room.bytes.min(max_bytes.saturating_sub(RLP_LIST_HEADER));
-        let chosen = self.choose(BlockRoom { bytes, ..self.room });
+        let chosen = self.choose(BlockRoom {
+            bytes: bytes.saturating_sub(forced.bytes),
+            gas: self.room.gas.saturating_sub(forced.gas),
+            ..self.room
+        });
         let raws = chosen.iter().map(|transaction| transaction.raw().clone()).collect();
         match self.ordering {
             Ordering::Arrival => raws,
@@ -390,6 +397,23 @@ impl TransactionPool {
                 Err(error) => Err(format!("transaction {hash}: {error}")),
             })
             .collect()
+    }
+
+    /// What a block makes of entries of the forced queue, as far as their bytes say: the longest
+    /// prefix that fits into one block. Equal on all validators, whose limits are.
+    pub(crate) async fn plan_forced(
+        &self,
+        entries: Vec<ForcedTransaction>,
+    ) -> Result<Forced, String> {
+        let mut forced = Forced::default();
+        for entry in entries {
+            let recovered = self.recovery.recover(keccak256(&entry.raw), entry.raw.clone()).await;
+            let transaction = recovered.map_err(|_: Busy| "signatures cannot be recovered now")?;
+            if !forced.take(entry, transaction, &self.room) {
+                break;
+            }
+        }
+        Ok(forced)
     }
 
     /// Resolves when a transaction could be in the next block.

@@ -2,7 +2,7 @@
 
 use alloy_primitives::B256;
 use ande_consensus::{Candidate, StartHeight};
-use ande_primitives::Header;
+use ande_primitives::{Header, MAX_FORCED_PER_BATCH};
 
 /// Position in the forced-transaction queue after a block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub(crate) enum HeaderFault {
     TooEarly(String),
 }
 
-/// Checks a candidate's header on `start`. `now_ms` is the local clock, `tolerance_ms` how far
+/// Checks a candidate's header on `start`, except which forced transactions it consumes. `now_ms` is the local clock, `tolerance_ms` how far
 /// ahead of it a timestamp may be.
 pub(crate) fn check_header(
     l2_chain_id: u64,
@@ -63,8 +63,16 @@ pub(crate) fn check_header(
     if header.timestamp_ms < start.parent.timestamp_ms {
         return invalid("timestamp", &start.parent.timestamp_ms, &header.timestamp_ms);
     }
-    if (header.forced_up_to, header.forced_acc) != (forced.up_to, forced.acc) {
-        return invalid("forced position", &forced.up_to, &header.forced_up_to);
+    // Which entries are consumed is judged with the queue.
+    let consumed = header.forced_up_to.checked_sub(forced.up_to);
+    let moves = match consumed {
+        Some(0) => header.forced_acc == forced.acc,
+        Some(count) => count <= MAX_FORCED_PER_BATCH,
+        None => false,
+    };
+    if !moves {
+        let expected = format!("{} and at most {MAX_FORCED_PER_BATCH} more", forced.up_to);
+        return invalid("forced position", &expected, &header.forced_up_to);
     }
     if let Err(error) = candidate.block.check() {
         return Err(HeaderFault::Invalid(error.to_string()));
@@ -182,6 +190,20 @@ mod tests {
                 other => panic!("{what}: {other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn at_most_a_batch_full_of_forced_transactions_is_consumed() {
+        for (up_to, accepted) in [(1, true), (32, true), (33, false), (u64::MAX, false)] {
+            let mut block = candidate(&start(), Round(0));
+            block.block.header.forced_up_to = up_to;
+            block.block.header.forced_acc = B256::repeat_byte(1);
+            assert_eq!(verdict(&block).is_ok(), accepted, "{up_to}");
+        }
+        let back = candidate(&start(), Round(0));
+        let position = ForcedPosition { up_to: 1, acc: B256::ZERO };
+        let verdict = check_header(CHAIN, &start(), position, &back, NOW, 5_000);
+        assert!(matches!(verdict, Err(HeaderFault::Invalid(_))), "{verdict:?}");
     }
 
     #[test]

@@ -257,6 +257,14 @@ metrics! {
         "Stake of the registered validators whose status is active";
     l1_frozen_epoch: Gauge = "ande_l1_frozen_epoch", "epoch",
         "Highest epoch whose validator set is final on the settlement chain";
+    forced_waiting: Gauge = "ande_forced_waiting", "transactions",
+        "Forced transactions that are final on the settlement chain and in no block";
+    forced_oldest_age: FloatGauge = "ande_forced_oldest_age_seconds", "seconds",
+        "Age of the oldest of them, 0 without one";
+    forced_included: Counter = "ande_forced_included_total", "transactions",
+        "Forced transactions in blocks committed by this process";
+    forced_skipped: Counter = "ande_forced_skipped_total", "transactions",
+        "Forced transactions that those blocks skipped because they cannot be executed";
 
     // Edge.
     rpc_requests: CounterFamily<MethodLabels> = "ande_rpc_requests_total", "calls",

@@ -33,6 +33,8 @@ pub const WINDOWS: u32 = 4;
 pub struct Chain {
     pub domain: Domain,
     pub validators: Vec<TestValidator>,
+    /// Position in the forced queue of the next block, and its accumulator.
+    pub forced: (u64, B256),
     parent: B256,
     execution_parent: B256,
     height: u64,
@@ -50,6 +52,7 @@ impl Chain {
             validators,
             windows,
             absent: None,
+            forced: (0, B256::ZERO),
             parent: GENESIS,
             execution_parent: GENESIS,
             height: 0,
@@ -108,8 +111,8 @@ impl Chain {
             parent_hash: self.parent,
             proposer: set.proposer_address(Height(self.height), skip),
             timestamp_ms: self.timestamp_ms,
-            forced_up_to: 0,
-            forced_acc: B256::ZERO,
+            forced_up_to: self.forced.0,
+            forced_acc: self.forced.1,
             execution_hash: keccak256(&execution),
         };
         self.execution_parent = header.execution_hash;

@@ -24,8 +24,8 @@ use super::{
     patience::Patience,
 };
 use crate::{
-    Attributes, EmbeddedExecutor, ExecHead, ExecutionError, Executor, Payload, PayloadStatus,
-    Recovery,
+    Attributes, EmbeddedExecutor, ExecHead, ExecutionError, Executor, ForcedInput, Payload,
+    PayloadStatus, Recovery,
     header::{is_on, not_on_head},
 };
 
@@ -123,14 +123,15 @@ impl Executor for EngineExecutor {
     }
 
     /// Fails as well when the client does not take the block: it would not be voted for here.
-    async fn propose(
+    async fn propose_forced(
         &self,
         attributes: Attributes,
+        forced: Vec<ForcedInput>,
         transactions: Vec<Bytes>,
     ) -> Result<Payload, ExecutionError> {
         let inner = &self.inner;
         check_second(&inner.embedded.head().await, &attributes)?;
-        let payload = inner.embedded.propose(attributes, transactions).await?;
+        let payload = inner.embedded.propose_forced(attributes, forced, transactions).await?;
         let header = payload.decode_header()?;
         inner.judge(&header, &payload).await.map_err(unavailable)?;
         Ok(payload)
@@ -154,13 +155,14 @@ impl Executor for EngineExecutor {
         inner.build(&head, attributes, transactions).await.map(Some).map_err(unavailable)
     }
 
-    async fn validate(
+    async fn validate_forced(
         &self,
         attributes: &Attributes,
+        forced: Vec<ForcedInput>,
         payload: &Payload,
     ) -> Result<PayloadStatus, ExecutionError> {
         let inner = &self.inner;
-        let status = inner.embedded.validate(attributes, payload).await?;
+        let status = inner.embedded.validate_forced(attributes, forced, payload).await?;
         if status != PayloadStatus::Valid {
             return Ok(status);
         }
@@ -186,7 +188,7 @@ impl Executor for EngineExecutor {
         attributes: &Attributes,
         payload: &Payload,
     ) -> Result<PayloadStatus, ExecutionError> {
-        self.inner.embedded.validate(attributes, payload).await
+        self.inner.embedded.adopt(attributes, payload).await
     }
 
     /// Never fails because of the client: the block is final whatever the client says. What it

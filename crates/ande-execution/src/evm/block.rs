@@ -4,7 +4,9 @@ use alloy_consensus::{Header, Transaction as _, TxReceipt as _};
 use alloy_eips::eip2718::Encodable2718 as _;
 use alloy_evm::{
     EvmFactory as _,
-    block::{BlockExecutionError, BlockExecutor as _, BlockExecutorFactory as _},
+    block::{
+        BlockExecutionError, BlockExecutor as _, BlockExecutorFactory as _, BlockValidationError,
+    },
     eth::{
         EthBlockExecutionCtx, EthBlockExecutorFactory, EthEvmFactory,
         receipt_builder::AlloyReceiptBuilder,
@@ -12,9 +14,9 @@ use alloy_evm::{
 };
 use alloy_primitives::{B256, Bloom, Bytes};
 use alloy_rlp::Encodable as _;
-use ande_primitives::MAX_BLOCK_TRANSACTIONS;
+use ande_primitives::{ForcedOutcome, MAX_BLOCK_TRANSACTIONS};
 use revm::{
-    context_interface::result::EVMError,
+    context_interface::result::{EVMError, InvalidTransaction},
     database::{State, states::bundle_state::BundleRetention},
 };
 
@@ -59,6 +61,8 @@ pub(crate) enum RunError {
 pub(crate) struct Outcome {
     /// Positions of the transactions that are in the block.
     pub(crate) included: Vec<usize>,
+    /// What became of the forced ones.
+    pub(crate) forced: Vec<ForcedOutcome>,
     pub(crate) gas_used: u64,
     pub(crate) receipts: BlockReceipts,
     pub(crate) changes: BlockChanges,
@@ -74,12 +78,14 @@ pub(crate) fn next_header(parent: &Header, attributes: &Attributes) -> Header {
 }
 
 /// Runs `candidates` in order on `database`, which is the state after the parent, in the
-/// environment of `header`.
+/// environment of `header`. The first `forced` of them are forced: one that cannot be executed is
+/// left out on every node, whatever `unfit` says of the others.
 pub(crate) fn run<S: StateRead>(
     database: &StateDatabase<S>,
     chain_id: u64,
     header: &Header,
     candidates: &[Candidate],
+    forced: usize,
     unfit: Unfit,
 ) -> Result<Outcome, RunError> {
     let fault = |error: BlockExecutionError| RunError::Fault(error.to_string());
@@ -96,8 +102,9 @@ pub(crate) fn run<S: StateRead>(
     let mut included = Vec::with_capacity(candidates.len());
     let mut gas = Vec::with_capacity(candidates.len());
     let (mut gas_left, mut bytes_left) = (header.gas_limit, MAX_PAYLOAD_BYTES);
+    let mut outcomes = Vec::with_capacity(forced);
     for (index, candidate) in candidates.iter().enumerate() {
-        if unfit == Unfit::LeaveOut {
+        if unfit == Unfit::LeaveOut && index >= forced {
             if included.len() == MAX_BLOCK_TRANSACTIONS || gas_left < MIN_TRANSACTION_GAS {
                 break;
             }
@@ -111,6 +118,16 @@ pub(crate) fn run<S: StateRead>(
                 gas.push(used.tx_gas_used());
                 gas_left = gas_left.saturating_sub(used.tx_gas_used());
                 bytes_left = bytes_left.saturating_sub(candidate.raw.length());
+                if index < forced {
+                    outcomes.push(ForcedOutcome::Included);
+                }
+            }
+            Err(BlockExecutionError::Validation(error)) if index < forced => {
+                outcomes.push(outcome_of(&error));
+            }
+            Err(error) if index < forced && !is_of_the_state(&error) => {
+                tracing::warn!(hash = %candidate.hash, %error, "the EVM gave up on a transaction");
+                outcomes.push(ForcedOutcome::Refused);
             }
             Err(BlockExecutionError::Validation(_)) if unfit == Unfit::LeaveOut => {}
             Err(BlockExecutionError::Validation(error)) => {
@@ -144,7 +161,25 @@ pub(crate) fn run<S: StateRead>(
         })
         .collect();
     let receipts = BlockReceipts::new(receipts);
-    Ok(Outcome { included, gas_used: result.gas_used, receipts, changes })
+    Ok(Outcome { included, forced: outcomes, gas_used: result.gas_used, receipts, changes })
+}
+
+/// Why a forced transaction cannot be executed.
+fn outcome_of(error: &BlockValidationError) -> ForcedOutcome {
+    let invalid = match error {
+        BlockValidationError::InvalidTx { error, .. } => error.as_invalid_tx_err(),
+        BlockValidationError::TransactionGasLimitMoreThanAvailableBlockGas { .. } => {
+            return ForcedOutcome::GasLimit;
+        }
+        _ => None,
+    };
+    match invalid {
+        Some(InvalidTransaction::NonceTooLow { .. }) => ForcedOutcome::NonceTooLow,
+        Some(InvalidTransaction::NonceTooHigh { .. }) => ForcedOutcome::NonceTooHigh,
+        Some(InvalidTransaction::LackOfFundForMaxFee { .. }) => ForcedOutcome::InsufficientFunds,
+        Some(InvalidTransaction::GasPriceLessThanBasefee) => ForcedOutcome::FeeTooLow,
+        _ => ForcedOutcome::Refused,
+    }
 }
 
 /// Whether the state did not answer, so that no other transaction can run either.

@@ -14,11 +14,13 @@ use super::{
     block::{Outcome, RunError, Unfit, next_header, run},
     chain::{Chain, Tip, fault},
     database::StateDatabase,
+    forced::Forced,
     record::Record,
     senders::candidates,
 };
 use crate::{
-    Attributes, ExecHead, ExecutionError, Executor, Payload, PayloadStatus, Recovery,
+    Attributes, ExecHead, ExecutionError, Executor, ForcedInput, Payload, PayloadStatus, Recovery,
+    forced_included,
     header::{
         before_parent, check_clock, difference, is_on, moved, not_judged, not_on_head, tip_header,
     },
@@ -47,6 +49,12 @@ struct Inner {
     senders: Arc<dyn SenderSource>,
     /// Executed blocks on the head.
     kept: Mutex<LruCache<B256, Kept>>,
+}
+
+/// A block to execute.
+struct Block {
+    header: Header,
+    transactions: Vec<Bytes>,
 }
 
 /// An executed block.
@@ -109,21 +117,32 @@ impl Executor for EmbeddedExecutor {
         self.inner.chain.head().into()
     }
 
-    async fn propose(
+    async fn propose_forced(
         &self,
         attributes: Attributes,
+        forced: Vec<ForcedInput>,
         transactions: Vec<Bytes>,
     ) -> Result<Payload, ExecutionError> {
-        self.blocking(move |inner| inner.propose(&attributes, transactions)).await
+        self.blocking(move |inner| inner.propose(&attributes, forced, transactions)).await
     }
 
-    async fn validate(
+    async fn validate_forced(
+        &self,
+        attributes: &Attributes,
+        forced: Vec<ForcedInput>,
+        payload: &Payload,
+    ) -> Result<PayloadStatus, ExecutionError> {
+        let (attributes, payload) = (*attributes, payload.clone());
+        self.blocking(move |inner| inner.validate(&attributes, Some(forced), payload)).await
+    }
+
+    async fn adopt(
         &self,
         attributes: &Attributes,
         payload: &Payload,
     ) -> Result<PayloadStatus, ExecutionError> {
         let (attributes, payload) = (*attributes, payload.clone());
-        self.blocking(move |inner| inner.validate(&attributes, payload)).await
+        self.blocking(move |inner| inner.validate(&attributes, None, payload)).await
     }
 
     async fn commit(&self, hash: B256) -> Result<(), ExecutionError> {
@@ -163,6 +182,7 @@ impl Inner {
     fn propose(
         &self,
         attributes: &Attributes,
+        forced: Vec<ForcedInput>,
         transactions: Vec<Bytes>,
     ) -> Result<Payload, ExecutionError> {
         let Tip { head, header: parent, database } = self.chain.at_head().map_err(read_fault)?;
@@ -173,23 +193,27 @@ impl Inner {
         check_clock(parent.timestamp, &header)?;
         let mut seen = HashSet::with_capacity(transactions.len());
         let given = transactions.len();
-        let mut fit = Vec::with_capacity(given);
+        let mut forced = Forced::new(forced, &*self.senders);
+        let mut fit = std::mem::take(&mut forced.candidates);
+        let first = fit.len();
         for candidate in candidates(transactions, &*self.senders).into_iter().flatten() {
             if seen.insert(candidate.hash) {
                 fit.push(candidate);
             }
         }
         let chain_id = self.chain.genesis.chain_id();
-        let mut outcome = run(&database, chain_id, &header, &fit, Unfit::LeaveOut)
+        let mut outcome = run(&database, chain_id, &header, &fit, first, Unfit::LeaveOut)
             .map_err(|error| ExecutionError::State(error.to_string()))?;
         let transactions: Vec<Bytes> =
             outcome.included.iter().map(|index| fit[*index].raw.clone()).collect();
         let changes = std::mem::take(&mut outcome.changes);
-        if transactions.len() < given {
+        header.extra_data = forced.extra_data(&outcome.forced);
+        let included = outcome.included.iter().filter(|index| **index >= first).count();
+        if included < given {
             tracing::debug!(
                 number = header.number,
                 given,
-                included = transactions.len(),
+                included,
                 "left transactions out of the block"
             );
         }
@@ -208,9 +232,11 @@ impl Inner {
         }
     }
 
+    /// `forced` are the entries that the block consumes; none believes what the header says of them.
     fn validate(
         &self,
         attributes: &Attributes,
+        forced: Option<Vec<ForcedInput>>,
         payload: Payload,
     ) -> Result<PayloadStatus, ExecutionError> {
         if let Err(error) = payload.check_transactions() {
@@ -226,6 +252,10 @@ impl Inner {
         }
         let mut expected = next_header(&parent, attributes);
         expected.transactions_root = transactions_root(&payload.transactions);
+        expected.extra_data = match &forced {
+            Some(forced) if forced.is_empty() => Bytes::new(),
+            _ => header.extra_data.clone(),
+        };
         // What is known without running anything comes first.
         let known = Header {
             state_root: header.state_root,
@@ -244,7 +274,9 @@ impl Inner {
         if self.kept.lock().get(&hash).is_some() {
             return Ok(PayloadStatus::Valid);
         }
-        self.execute(&head, &database, expected, header, payload.transactions)
+        let forced = forced.map(|forced| Forced::new(forced, &*self.senders));
+        let block = Block { header, transactions: payload.transactions };
+        self.execute(&head, &database, expected, forced, block)
     }
 
     /// Runs somebody else's block and compares the results with its header. `expected` has what is
@@ -254,10 +286,21 @@ impl Inner {
         head: &BlockMeta,
         database: &StateDatabase<StateView>,
         mut expected: Header,
-        header: Header,
-        transactions: Vec<Bytes>,
+        forced: Option<Forced>,
+        Block { header, mut transactions }: Block,
     ) -> Result<PayloadStatus, ExecutionError> {
         let mut all = Vec::with_capacity(transactions.len());
+        if let Some(forced) = &forced {
+            // The block has those that were executed; here all are tried.
+            let included = forced_included(&header.extra_data).min(transactions.len());
+            let claimed: Vec<Bytes> = transactions.drain(..included).collect();
+            if forced.claimed(&header.extra_data) != claimed.iter().collect::<Vec<_>>() {
+                let reason = "the block does not begin with its forced transactions";
+                return Ok(PayloadStatus::Invalid(reason.into()));
+            }
+            all.extend(forced.candidates.iter().cloned());
+        }
+        let first = all.len();
         for candidate in candidates(transactions, &*self.senders) {
             match candidate {
                 Ok(candidate) => all.push(candidate),
@@ -267,7 +310,7 @@ impl Inner {
             }
         }
         let chain_id = self.chain.genesis.chain_id();
-        let mut outcome = match run(database, chain_id, &expected, &all, Unfit::Refuse) {
+        let mut outcome = match run(database, chain_id, &expected, &all, first, Unfit::Refuse) {
             Ok(outcome) => outcome,
             Err(error @ RunError::Transaction { .. }) => {
                 return Ok(PayloadStatus::Invalid(error.to_string()));
@@ -275,6 +318,15 @@ impl Inner {
             Err(RunError::Fault(reason)) => return Err(ExecutionError::State(reason)),
         };
         reach_blocking("execute-after-run");
+        if let Some(forced) = &forced {
+            expected.extra_data = forced.extra_data(&outcome.forced);
+            if expected.extra_data != header.extra_data {
+                return Ok(PayloadStatus::Invalid(format!(
+                    "the forced transactions end as {} in the header and as {} here",
+                    header.extra_data, expected.extra_data
+                )));
+            }
+        }
         let mut changes = std::mem::take(&mut outcome.changes);
         if corrupts("execute-balance")
             && let Some(account) = changes.accounts.values_mut().find_map(|it| it.account.as_mut())
@@ -291,7 +343,7 @@ impl Inner {
         fill(&mut expected, &outcome, receipts_root, prepared.root());
         if let Some(difference) = difference(&expected, &header) {
             // Either this node or the proposer went wrong: say what to compare.
-            let again = run(database, chain_id, &expected, &all, Unfit::Refuse);
+            let again = run(database, chain_id, &expected, &all, first, Unfit::Refuse);
             tracing::error!(
                 number = header.number,
                 hash = %header.hash_slow(),

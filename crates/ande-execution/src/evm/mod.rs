@@ -14,6 +14,7 @@ mod database;
 mod embedded;
 mod error;
 mod estimate;
+mod forced;
 mod genesis;
 mod reader;
 mod record;

@@ -156,6 +156,40 @@ pub(super) const ALERTS: &[Alert] = &[
         },
     },
     Alert {
+        name: "AndeForcedLate",
+        severity: Page,
+        expr: "max(ande_forced_oldest_age_seconds) > 2400",
+        hold: "1m",
+        summary: "a forced transaction waits for more than forty minutes",
+        meaning: "It is in the queue of the contract and final, and no block has consumed it. An hour after \
+                  it was queued the contract refuses every batch that leaves it out, and a day later \
+                  anybody may force it, which makes all blocks after the last batch void.",
+        look: &[
+            "promtool query instant $PROM 'ande_forced_waiting'",
+            "cast call $COORDINATOR 'forcedState()(uint64,uint64,uint64,uint256)' --rpc-url $L1",
+            "grep 'forced transaction' $LOG | tail -n 5",
+        ],
+        act: &[
+            "Nodes that differ in `ande_forced_waiting`: those with less do not read the settlement chain, see AndeSettlementDown and AndeSettlementNotFinal.",
+            "\"is not final on the settlement chain here yet\" or \"is due and left out\" in the log says which validators block each other.",
+            "No blocks at all: see AndeChainStalled.",
+        ],
+        hides: &[],
+        case: Case {
+            set: &[
+                (
+                    "ande_forced_oldest_age_seconds{job=\"sequencer\",instance=\"node-4\"}",
+                    "0x20 2500+15x180",
+                ),
+                ("ande_forced_waiting{job=\"sequencer\",instance=\"node-4\"}", "0x20 1x180"),
+            ],
+            down: &[],
+            at: "10m",
+            fires: &[&[]],
+            also: &[],
+        },
+    },
+    Alert {
         name: "AndeBatchLag",
         severity: Page,
         expr: "ande:batch:age_seconds > 300 and on () max(l2_batches_pending) > 0",

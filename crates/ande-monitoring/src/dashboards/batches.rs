@@ -149,5 +149,34 @@ pub(super) const DASHBOARD: Dashboard = Dashboard {
                 ),
             ],
         },
+        Row {
+            title: "Forced transactions",
+            panels: &[
+                lines(
+                    "Waiting for a block",
+                    "none",
+                    &[q("ande_forced_waiting{instance=~\"$instance\"}", "{{instance}}")],
+                ),
+                lines(
+                    "Age of the oldest",
+                    "s",
+                    &[q("ande_forced_oldest_age_seconds{instance=~\"$instance\"}", "{{instance}}")],
+                ),
+                lines(
+                    "Consumed per hour",
+                    "none",
+                    &[
+                        q(
+                            "max(increase(ande_forced_included_total{instance=~\"$instance\"}[1h]))",
+                            "included",
+                        ),
+                        q(
+                            "max(increase(ande_forced_skipped_total{instance=~\"$instance\"}[1h]))",
+                            "skipped",
+                        ),
+                    ],
+                ),
+            ],
+        },
     ],
 };

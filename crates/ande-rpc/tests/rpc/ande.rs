@@ -3,13 +3,16 @@
 use alloy::sol_types::SolStruct as _;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use ande_primitives::{
-    BatchHeader, Canonical as _, DaPointer, Epoch, Era, Header, Height, QuorumCertificate,
-    Signature, Skip, Term, inclusion_root, verify_inclusion,
+    BatchHeader, Canonical as _, DaPointer, Epoch, Era, ForcedOutcome, ForcedTransaction, Header,
+    Height, QuorumCertificate, Signature, Skip, Term, forced_accumulator, inclusion_root,
+    verify_inclusion,
 };
 use ande_store::{BatchRow, BatchState};
 use serde_json::{Value, json};
 
-use crate::fixture::{CHAIN, CONSENSUS, L1, Node, domain, hello, key, node_key, set, transfer};
+use crate::fixture::{
+    CHAIN, CONSENSUS, L1, Node, domain, hello, key, legacy_paying, node_key, set, transfer,
+};
 
 fn from<T: serde::de::DeserializeOwned>(value: &Value) -> T {
     serde_json::from_value(value.clone()).unwrap()
@@ -305,4 +308,70 @@ async fn status_says_what_an_operator_asks() {
     }
     assert_eq!(status["peers"].as_array().unwrap().len(), 3);
     assert!(domain().l2_chain_id() == CHAIN);
+}
+
+#[tokio::test]
+async fn forced_transactions_say_what_became_of_them() {
+    let mut node = Node::start_evm().await;
+    let raws = [
+        legacy_paying(11, 0),
+        Bytes::from_static(b"nonsense"),
+        legacy_paying(12, 7),
+        transfer(1, 1),
+    ];
+    let mut acc = B256::ZERO;
+    let mut entries = Vec::new();
+    for (index, raw) in (0u64..).zip(&raws) {
+        let sender = Address::repeat_byte(5);
+        acc = forced_accumulator(acc, sender, index, 9, 1_000, raw);
+        let (l1_block, enqueued_at, deadline, raw) = (9, 1_000, 4_600, raw.clone());
+        entries.push(ForcedTransaction {
+            index,
+            sender,
+            l1_block,
+            enqueued_at,
+            deadline,
+            acc,
+            raw,
+        });
+    }
+    let none = node.call("ande_forcedTransaction", json!([0])).await.unwrap();
+    assert_eq!(none, Value::Null, "not final here");
+    node.store.put_forced(&entries).await.unwrap();
+    let waiting = json!({
+        "index": 3, "sender": Address::repeat_byte(5), "txHash": keccak256(&raws[3]), "l1Block": 9,
+        "enqueuedAt": 1_000, "deadline": 4_600, "status": "waiting", "outcome": null,
+        "reason": null, "blockNumber": null, "blockHash": null,
+    });
+    assert_eq!(node.call("ande_forcedTransaction", json!([3])).await.unwrap(), waiting);
+    node.block(vec![]).await;
+    let forced = vec![Ok(raws[0].clone()), Err(ForcedOutcome::Malformed)];
+    let first = node.block_with(forced, vec![]).await.block;
+    node.block(vec![]).await;
+    let second = node.block_with(vec![Ok(raws[2].clone())], vec![legacy_paying(13, 0)]).await.block;
+    node.block(vec![]).await;
+    assert_eq!((&first.transactions[..], second.transactions.len()), (&raws[..1], 1));
+    for (index, block, status, outcome, reason) in [
+        (0, &first, "included", Value::Null, Value::Null),
+        (
+            1,
+            &first,
+            "skipped",
+            json!("malformed"),
+            json!("not a signed transaction of type 0, 1 or 2"),
+        ),
+        (2, &second, "skipped", json!("nonce_too_high"), json!("nonce too high")),
+    ] {
+        let view = node.call("ande_forcedTransaction", json!([index])).await.unwrap();
+        assert_eq!(view["status"], status, "{view}");
+        assert_eq!((&view["outcome"], &view["reason"]), (&outcome, &reason));
+        assert_eq!(view["blockNumber"], json!(block.header.height));
+        assert_eq!(view["blockHash"], json!(block.header.execution_hash));
+        assert_eq!(view["txHash"], json!(keccak256(&raws[index])));
+    }
+    let call = |index: Value| node.call("ande_forcedTransaction", json!([index]));
+    assert_eq!(call(json!(3)).await.unwrap(), waiting);
+    assert_eq!(call(json!(4)).await.unwrap(), Value::Null);
+    assert_eq!(call(json!(u64::MAX)).await.unwrap(), Value::Null);
+    assert_eq!(call(Value::Null).await.unwrap_err()["code"], -32602);
 }

@@ -20,7 +20,7 @@ use ande_consensus::{
     EnginePhase, Origin, PoolStatus, PooledEntry, SubmitError, TransactionIngress, View,
 };
 use ande_execution::{
-    Attributes, EmbeddedExecutor, EvmConfig, EvmGenesis, Executor as _, NoSenders,
+    Attributes, EmbeddedExecutor, EvmConfig, EvmGenesis, Executor as _, ForcedInput, NoSenders,
     state::StateOptions,
 };
 use ande_l1::{L1View, ValidatorInfo, ValidatorStatus};
@@ -447,6 +447,15 @@ impl Node {
 
     /// Commits a block with these transactions, certified by three of the four.
     pub(crate) async fn block(&mut self, transactions: Vec<Bytes>) -> Commit {
+        self.block_with(Vec::new(), transactions).await
+    }
+
+    /// The same with a block that consumes forced entries; only a node that executes takes them.
+    pub(crate) async fn block_with(
+        &mut self,
+        forced: Vec<ForcedInput>,
+        mut transactions: Vec<Bytes>,
+    ) -> Commit {
         let height = Height(self.commits.len() as u64 + 1);
         let (parent_hash, parent_execution) = match self.commits.last() {
             Some(parent) => (parent.block.hash(), parent.block.header.execution_hash),
@@ -455,6 +464,8 @@ impl Node {
         let set = set(0);
         let timestamp = 1_000 + height.0;
         let proposer = set.proposer_address(height, Skip(0));
+        let before = self.commits.last().map_or(0, |parent| parent.block.header.forced_up_to);
+        let forced_up_to = before + forced.len() as u64;
         let execution = match &self.evm {
             Some(evm) => {
                 let attributes = Attributes {
@@ -464,9 +475,12 @@ impl Node {
                     parent_execution_hash: parent_execution,
                     parent_consensus_hash: parent_hash,
                 };
-                let payload = evm.propose(attributes, transactions.clone()).await.unwrap();
-                assert_eq!(payload.transactions, transactions, "a transaction was left out");
-                payload.header.clone()
+                let payload =
+                    evm.propose_forced(attributes, forced, transactions.clone()).await.unwrap();
+                let given = payload.transactions.ends_with(&transactions);
+                assert!(given, "a transaction was left out");
+                transactions = payload.transactions;
+                payload.header
             }
             None => rlp(&EthHeader {
                 number: height.0,
@@ -484,7 +498,7 @@ impl Node {
             parent_hash,
             proposer,
             timestamp_ms: timestamp * 1000,
-            forced_up_to: 0,
+            forced_up_to,
             forced_acc: B256::ZERO,
             execution_hash: keccak256(&execution),
         };

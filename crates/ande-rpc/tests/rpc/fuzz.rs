@@ -26,7 +26,7 @@ fn runner() -> TestRunner {
     TestRunner::new_with_rng(Config::default(), seed)
 }
 
-const METHODS: [&str; 48] = [
+const METHODS: [&str; 49] = [
     "eth_getBalance",
     "eth_getTransactionCount",
     "eth_getCode",
@@ -66,6 +66,7 @@ const METHODS: [&str; 48] = [
     "ande_getBatch",
     "ande_getBatches",
     "ande_getTransactionProof",
+    "ande_forcedTransaction",
     "debug_traceTransaction",
     "debug_traceCall",
     "debug_traceBlockByNumber",

@@ -68,6 +68,7 @@ async fn the_document_describes_what_is_served() {
         "ande_getBatch",
         "ande_getBatches",
         "ande_getTransactionProof",
+        "ande_forcedTransaction",
     ];
     assert_eq!(described, BTreeSet::from(names));
 }

@@ -5,14 +5,17 @@ use std::{path::Path, sync::Arc};
 use alloy_primitives::{B256, Bytes};
 use ande_consensus::{Application as _, Verdict};
 use ande_execution::{
-    Attributes, EmbeddedExecutor, ExecHead, ExecutionError, Executor, Payload, PayloadStatus,
-    Recovery,
+    Attributes, EmbeddedExecutor, ExecHead, ExecutionError, Executor, ForcedInput, Payload,
+    PayloadStatus, Recovery,
 };
 use ande_primitives::Round;
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
-use crate::fixture::{Node, candidate, wallet};
+use crate::{
+    fixture::{Node, candidate, wallet},
+    forced::{final_on, now, queue},
+};
 
 /// What the client builds.
 enum Answer {
@@ -37,12 +40,13 @@ impl Executor for WithBuilder {
         self.evm.head().await
     }
 
-    async fn propose(
+    async fn propose_forced(
         &self,
         attributes: Attributes,
+        forced: Vec<ForcedInput>,
         transactions: Vec<Bytes>,
     ) -> Result<Payload, ExecutionError> {
-        self.evm.propose(attributes, transactions).await
+        self.evm.propose_forced(attributes, forced, transactions).await
     }
 
     async fn client_block(
@@ -61,12 +65,21 @@ impl Executor for WithBuilder {
         }
     }
 
-    async fn validate(
+    async fn validate_forced(
+        &self,
+        attributes: &Attributes,
+        forced: Vec<ForcedInput>,
+        payload: &Payload,
+    ) -> Result<PayloadStatus, ExecutionError> {
+        self.evm.validate_forced(attributes, forced, payload).await
+    }
+
+    async fn adopt(
         &self,
         attributes: &Attributes,
         payload: &Payload,
     ) -> Result<PayloadStatus, ExecutionError> {
-        self.evm.validate(attributes, payload).await
+        self.evm.adopt(attributes, payload).await
     }
 
     async fn commit(&self, hash: B256) -> Result<(), ExecutionError> {
@@ -190,4 +203,18 @@ async fn without_a_block_of_use_the_embedded_evm_builds() {
     }
     assert_eq!(pair.proposes(Answer::Nothing).await, [high, low]);
     assert_eq!(pair.counts(), [1, 0, failed + 1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_that_begins_with_forced_transactions_is_not_left_to_the_client() {
+    let (dir_a, dir_b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut pair = Pair::open(dir_a.path(), dir_b.path()).await;
+    let (forced, pooled) = (wallet(1).tip(0, 1), wallet(2).tip(0, 1));
+    let entries = queue(std::slice::from_ref(&forced), now());
+    for node in [&pair.proposer, &pair.validator] {
+        final_on(node, &entries).await;
+    }
+    pair.proposer.pool.admit(pooled.clone()).await.unwrap();
+    assert_eq!(pair.proposes(of(&[&pooled])).await, [forced, pooled]);
+    assert_eq!(pair.counts(), [0, 0, 0]);
 }

@@ -4,5 +4,6 @@
 mod client;
 mod evm;
 mod fixture;
+mod forced;
 mod hostile;
 mod none;

@@ -3,6 +3,7 @@
 mod client;
 mod crashes;
 mod damage;
+mod forced;
 mod hostile;
 mod membership;
 mod outage;
