@@ -1,5 +1,7 @@
 //! The forced queue of the coordinator, read at one block.
 
+use std::ops::Range;
+
 use alloy::{
     eips::BlockId,
     primitives::{Address, B256, U256},
@@ -26,7 +28,7 @@ pub(crate) async fn forced_tail(
 
 /// Reads the entries `from..to` at `block`, which must be final. `previous` is the accumulator
 /// before `from`. The bytes are in events; the accumulator of the contract proves that they are the
-/// queued ones, in order, whoever answered.
+/// queued ones, in order, whoever answered. So many as `from..to` are read and held at once.
 ///
 /// # Errors
 /// When the chain cannot be asked, or what it answers is not the queue.
@@ -52,7 +54,8 @@ pub(crate) async fn read_forced(
             ));
         }
         if logs.0 != stored.l1Block {
-            logs = (stored.l1Block, enqueued_in(client, coordinator, stored.l1Block).await?);
+            let events = enqueued_in(client, coordinator, index..to, stored.l1Block).await?;
+            logs = (stored.l1Block, events);
         }
         let event = event_of(coordinator, index, &logs.1)?;
         let entry = ForcedTransaction {
@@ -75,14 +78,18 @@ pub(crate) async fn read_forced(
     Ok(entries)
 }
 
+/// The events of entries in a block. Their number is bounded by `entries`: anybody can fill a block
+/// with them.
 async fn enqueued_in(
     client: &L1Client,
     coordinator: Address,
+    entries: Range<u64>,
     block: u64,
 ) -> Result<Vec<Log>, L1Error> {
     let filter = Filter::new()
         .address(coordinator)
         .event_signature(Coordinator::ForcedEnqueued::SIGNATURE_HASH)
+        .topic1(entries.map(topic_of).collect::<Vec<_>>())
         .from_block(block)
         .to_block(block);
     client.logs(&filter).await
@@ -93,7 +100,7 @@ fn event_of(
     index: u64,
     logs: &[Log],
 ) -> Result<Coordinator::ForcedEnqueued, L1Error> {
-    let topic = B256::from(U256::from(index));
+    let topic = topic_of(index);
     let log = logs
         .iter()
         .find(|log| log.address() == coordinator && log.topics().get(1) == Some(&topic))
@@ -101,6 +108,10 @@ fn event_of(
     Coordinator::ForcedEnqueued::decode_log(&log.inner)
         .map(|log| log.data)
         .map_err(|error| wrong(coordinator, format!("event of entry {index}: {error}")))
+}
+
+fn topic_of(index: u64) -> B256 {
+    B256::from(U256::from(index))
 }
 
 fn wrong(address: Address, reason: String) -> L1Error {

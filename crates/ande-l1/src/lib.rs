@@ -4,7 +4,8 @@
 //! * [`L1Client`] asks the chain over several endpoints.
 //! * [`check_deployment`] refuses contracts that are not this node's; [`check_timing`] refuses
 //!   times with which the chain would stop at every epoch.
-//! * [`L1Reader`] follows the chain, stores frozen sets by epoch and the forced queue, and publishes an [`L1View`].
+//! * [`L1Reader`] follows the chain, stores frozen sets by epoch and the forced queue, and publishes
+//!   an [`L1View`].
 //! * [`TxManager`] sends the transactions of one key.
 //! * [`BlobBundle`] computes what EIP-4844 blobs are sent with, [`BlobSource`] reads them back.
 

@@ -81,11 +81,13 @@ pub(crate) async fn forced_transaction(
         .map_err(|_| RpcError::Internal("a stored block cannot be read"))?;
     let first = commit.block.header.forced_up_to.saturating_sub(outcomes.len() as u64);
     let place = usize::try_from(index.saturating_sub(first)).unwrap_or(usize::MAX);
-    let outcome = outcomes.get(place).copied();
-    view.reason = outcome.and_then(ForcedOutcome::reason);
+    let Some(outcome) = outcomes.get(place).copied() else {
+        return Err(RpcError::Internal("a stored block does not say what became of it"));
+    };
+    view.reason = outcome.reason();
     (view.status, view.outcome) = match view.reason {
         None => (ForcedStatus::Included, None),
-        Some(_) => (ForcedStatus::Skipped, outcome),
+        Some(_) => (ForcedStatus::Skipped, Some(outcome)),
     };
     view.block_number = Some(height);
     view.block_hash = Some(commit.block.header.execution_hash);

@@ -12,9 +12,9 @@ use parking_lot::Mutex;
 
 use crate::{Chain, chain::chain_of, rules::ForcedPosition};
 
-/// How long blocks that leave out the same due entry are refused. Some honest proposer had its turn
-/// by then: if its block did not get through, too many validators do not know the entry yet, and an
-/// opinion about it must not stop the chain. The contract's deadline stays.
+/// How long blocks that leave out a due entry are refused at one position in the queue. Some honest
+/// proposer had its turn by then: if its block did not get through, too many validators do not know
+/// the entry yet, and an opinion about it must not stop the chain. The contract's deadline stays.
 const INSISTENCE: Duration = Duration::from_secs(60);
 
 /// Entries that a block consumes.
@@ -73,20 +73,21 @@ fn outcome_of(error: &PoolError) -> ForcedOutcome {
     }
 }
 
-/// The due entry that this node insists on, and since when.
+/// The position in the queue at which this node insists on due entries, and since when. Candidates
+/// that leave out different entries share the time, so that no proposer can make it begin again.
 #[derive(Debug, Default)]
 pub(crate) struct Insistence(Mutex<Option<(u64, Instant)>>);
 
 impl Insistence {
-    /// Whether a block that leaves out the due entry `index` is refused at `now`.
-    pub(crate) fn refuses(&self, index: u64, now: Instant) -> bool {
+    /// Whether a block on `position` that leaves out a due entry is refused at `now`.
+    pub(crate) fn refuses(&self, position: u64, now: Instant) -> bool {
         let mut insisted = self.0.lock();
         match *insisted {
-            Some((known, since)) if known == index => {
+            Some((known, since)) if known == position => {
                 now.saturating_duration_since(since) < INSISTENCE
             }
             _ => {
-                *insisted = Some((index, now));
+                *insisted = Some((position, now));
                 true
             }
         }
@@ -136,7 +137,7 @@ impl Chain {
         if let Some((index, due_at_ms)) = next
             && forced.len() > count
             && header.timestamp_ms >= due_at_ms
-            && self.insistence.refuses(index, Instant::now())
+            && self.insistence.refuses(from, Instant::now())
         {
             return Err(Verdict::Unknown(format!(
                 "forced transaction {index} is due and left out"
@@ -263,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_due_entry_is_insisted_on_for_a_while_each() {
+    fn due_entries_are_insisted_on_for_a_while_at_each_position() {
         let insistence = Insistence::default();
         let start = Instant::now();
         assert!(insistence.refuses(3, start));

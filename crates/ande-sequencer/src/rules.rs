@@ -22,8 +22,8 @@ pub(crate) enum HeaderFault {
     TooEarly(String),
 }
 
-/// Checks a candidate's header on `start`, except which forced transactions it consumes. `now_ms` is the local clock, `tolerance_ms` how far
-/// ahead of it a timestamp may be.
+/// Checks a candidate's header on `start`, except which forced transactions it consumes. `now_ms` is
+/// the local clock, `tolerance_ms` how far ahead of it a timestamp may be.
 pub(crate) fn check_header(
     l2_chain_id: u64,
     start: &StartHeight,
