@@ -162,6 +162,11 @@ contract AndeSequencerCoordinator is IAndeSequencerCoordinator, ForcedQueue {
         return _escapableAt(_loadTip(), _loadQueue());
     }
 
+    /// @inheritdoc IAndeForcedInclusion
+    function catchUpEnd() external view returns (uint64) {
+        return _catchUpEnd(_loadTip(), _loadQueue());
+    }
+
     /// @inheritdoc IAndeSequencerCoordinator
     function checkBatch(
         BatchHeader calldata header,
@@ -253,7 +258,7 @@ contract AndeSequencerCoordinator is IAndeSequencerCoordinator, ForcedQueue {
         private
     {
         BatchTip memory last = _loadTip();
-        _consume(_checkContent(last, header, skips), header);
+        _take(last, _checkContent(last, header, skips), header);
         bytes32 hash = BatchLib.contentHash(header);
         _batchHashes[header.batchIndex] = hash;
         _storeTip(header, uint64(block.timestamp));
@@ -291,7 +296,7 @@ contract AndeSequencerCoordinator is IAndeSequencerCoordinator, ForcedQueue {
         require(header.version == BatchLib.HEADER_VERSION, BadVersion(header.version));
         queue = _loadQueue();
         _checkPosition(last, queue, header);
-        _checkForced(queue, header);
+        _checkForced(last, queue, header);
         uint64 firstWindow = header.startHeight / ROTATION_INTERVAL;
         BatchLib.checkSkips(skips, header.skipsHash, firstWindow, last.term, header.term);
     }

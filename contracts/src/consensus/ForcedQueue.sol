@@ -16,6 +16,12 @@ abstract contract ForcedQueue is IAndeForcedInclusion {
     uint64 internal constant ESCAPE_DELAY = 24 hours;
     uint64 internal constant MAX_FORCED_PER_BATCH = 32;
     uint256 internal constant MAX_FORCED_BYTES = 32_768;
+    /// @dev A longer pause between two batches is a standstill. The batches made in it come when it is over, and cannot
+    ///      have in them what was queued after they were made.
+    uint64 internal constant STANDSTILL = 30 minutes;
+    /// @dev Time to catch up, in times of the standstill. The queue cannot know what was made when, so this holds for
+    ///      whoever pauses on purpose as well: what ends it for each entry is the escape delay.
+    uint256 internal constant CATCH_UP_FACTOR = 2;
     /// @dev Fee of an entry of an empty queue, wei.
     uint256 internal constant FORCED_BASE_FEE = 0.0001 ether;
     /// @dev The fee grows by the base fee with every so many waiting entries.
@@ -24,6 +30,8 @@ abstract contract ForcedQueue is IAndeForcedInclusion {
     QueueState private _queue;
     mapping(uint64 index => QueuedTransaction) private _queued;
     mapping(address account => uint256) private _fees;
+    /// @dev End of the time to catch up after the standstills so far.
+    uint64 private _catchUpUntil;
 
     constructor() {
         // From here on the slot is never zero, which makes each first use of it cheaper.
@@ -94,6 +102,11 @@ abstract contract ForcedQueue is IAndeForcedInclusion {
     }
 
     /// @inheritdoc IAndeForcedInclusion
+    function standstill() external pure returns (uint64) {
+        return STANDSTILL;
+    }
+
+    /// @inheritdoc IAndeForcedInclusion
     function forcedDelay() external pure returns (uint64) {
         return FORCED_DELAY;
     }
@@ -111,8 +124,8 @@ abstract contract ForcedQueue is IAndeForcedInclusion {
     // Batches -------------------------------------------------------------------------------------
 
     /// @dev The batch consumes a prefix of the queue, proves which by the accumulator, and leaves no overdue entry
-    ///      unless it consumes as many as a batch can.
-    function _checkForced(QueueState memory queue, BatchHeader memory header) internal view {
+    ///      unless it consumes as many as a batch can, or posting catches up after a standstill.
+    function _checkForced(BatchTip memory last, QueueState memory queue, BatchHeader memory header) internal view {
         uint64 upTo = header.forcedUpTo;
         uint256 taken;
         uint256 waiting;
@@ -126,8 +139,41 @@ abstract contract ForcedQueue is IAndeForcedInclusion {
         require(header.forcedAcc == _accBefore(upTo), ForcedAccMismatch());
         if (taken != waiting && taken != MAX_FORCED_PER_BATCH) {
             uint64 deadline = _deadline(upTo);
-            require(deadline > block.timestamp, ForcedOverdue(upTo, deadline));
+            bool late = deadline <= block.timestamp;
+            require(!late || _mayBeLate(last, queue, deadline), ForcedOverdue(upTo, deadline));
         }
+    }
+
+    /// @dev After a standstill batches may be late for a while, and each entry at most until it could be escaped.
+    function _mayBeLate(BatchTip memory last, QueueState memory queue, uint64 deadline) private view returns (bool) {
+        return _catchUpEnd(last, queue) > block.timestamp && deadline + ESCAPE_DELAY > block.timestamp;
+    }
+
+    /// @dev If a batch was accepted now.
+    function _catchUpEnd(BatchTip memory last, QueueState memory queue) internal view returns (uint64 end) {
+        end = _catchUpUntil;
+        uint64 opened = _endAfterPause(last, queue);
+        if (opened > end) end = opened;
+    }
+
+    /// @dev Zero unless the pause before a batch of now is a standstill. Every batch asks, so it is 256-bit arithmetic;
+    ///      both times are of earlier blocks or of this one.
+    function _endAfterPause(BatchTip memory last, QueueState memory queue) private view returns (uint64) {
+        uint256 since = last.acceptedAt;
+        if (queue.lastEscapeAt > since) since = queue.lastEscapeAt;
+        unchecked {
+            uint256 pause = block.timestamp - since;
+            if (pause <= STANDSTILL) return 0;
+            if (pause > ESCAPE_DELAY) pause = ESCAPE_DELAY;
+            return uint64(block.timestamp + CATCH_UP_FACTOR * pause);
+        }
+    }
+
+    /// @dev A batch comes: remembers the end of a standstill, and consumes.
+    function _take(BatchTip memory last, QueueState memory queue, BatchHeader memory header) internal {
+        uint64 end = _endAfterPause(last, queue);
+        if (end != 0 && end > _catchUpUntil) _catchUpUntil = end;
+        _consume(queue, header);
     }
 
     /// @dev Takes the entries of the batch out of the queue; their fees go to its fee recipient.

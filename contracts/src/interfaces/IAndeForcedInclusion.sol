@@ -53,11 +53,20 @@ interface IAndeForcedInclusion {
     /// @notice An entry, also after it was consumed; all zero when there is none.
     function forcedEntry(uint64 index) external view returns (ForcedEntry memory);
 
-    /// @notice Smallest `forcedUpTo` of a batch accepted at `timestamp`.
+    /// @notice Smallest `forcedUpTo` of a batch accepted at `timestamp`, unless posting catches up.
     function mustIncludeUpTo(uint256 timestamp) external view returns (uint64);
 
-    /// @notice True when an entry is overdue: every batch that leaves it out is refused.
+    /// @notice True when an entry is overdue: every batch that leaves it out is refused, unless posting catches up.
     function isTimeoutReached() external view returns (bool);
+
+    /// @notice Until when posting catches up if a batch is accepted now: batches may leave out entries that are overdue,
+    ///         though none by `escapeDelay`. In the past when no batch may.
+    /// @dev When batches pause for longer than `standstill`, those made meanwhile come late, and what they are is certain
+    ///      already. They have twice the time of the pause from the first batch on, of at most `escapeDelay` of it.
+    function catchUpEnd() external view returns (uint64);
+
+    /// @notice Longest pause between batches, in seconds, after which there is nothing to catch up.
+    function standstill() external view returns (uint64);
 
     /// @notice Time from which `escapeBatch` is possible if nothing happens until then; 0 when nothing waits.
     function escapableAt() external view returns (uint64);

@@ -43,7 +43,7 @@ contract QueueInvariants is TestBase {
         targets[0] = FuzzSelector(address(handler), selectors);
     }
 
-    /// R56, R57, R58.
+    /// R56, R57, R58, R96.
     function invariant_F_I5_B() external view {
         assertEq(bytes(handler.broken()).length, 0, handler.broken());
         _F2_queue();
@@ -108,6 +108,7 @@ contract QueueHandlerTest is TestBase {
         assertGt(handler.escapes(), 3, "escapes");
         assertGt(handler.certified(), 6, "batches");
         assertGt(handler.refused(), 10, "refusals");
+        assertGt(handler.late(), 1, "late batches");
         assertGt(handler.claimed(), 0, "claims");
         assertGt(handler.ghostHead(), 60, "consumed");
     }

@@ -12,6 +12,7 @@ import {VM} from "../utils/Vm.sol";
 contract QueueHandler is ConsensusFixture {
     uint64 internal constant DELAY = 1 hours;
     uint64 internal constant ESCAPE = 24 hours;
+    uint64 internal constant STANDSTILL = 30 minutes;
     uint256 internal constant USERS = 5;
 
     /// @notice What was queued, as the handler saw it.
@@ -25,9 +26,11 @@ contract QueueHandler is ConsensusFixture {
     uint64 public ghostHead;
     uint64 public lastCertifiedAt;
     uint64 public lastEscapeAt;
+    uint256 public catchUpEnd;
     uint256 public escapes;
     uint256 public certified;
     uint256 public refused;
+    uint256 public late;
     uint256 public claimed;
     string public broken;
     mapping(uint64 batchIndex => bytes32) public acceptedHash;
@@ -66,40 +69,41 @@ contract QueueHandler is ConsensusFixture {
         ghosts.push(Ghost(acc, uint64(clock), fee + extra));
     }
 
-    /// @dev As a good sequencer: what is due and as much more as it likes.
+    /// @dev All that must be in it, and as much more as it likes.
     function act_batch(uint256 more, uint256 kind, uint256 recipient) external step {
         uint64 due = coordinator.mustIncludeUpTo(block.timestamp);
-        uint64 most = ghostHead + 32;
-        if (most > ghosts.length) most = uint64(ghosts.length);
+        uint64 most = _most();
         Submission memory s = _next(kind);
         s.header.feeRecipient = address(uint160(0x2000 + recipient % USERS));
-        consume(s, uint64(bound(more, due, most)));
+        consume(s, uint64(bound(more, _least(), most)));
         certify(s, quorum(s.header.epoch));
         if (!_submit(s, kind)) {
             broken = "refused a good batch";
             return;
         }
+        catchUpEnd = _catchUpEnd();
+        if (s.header.forcedUpTo < due) ++late;
         _recordConsumed(s.header.forcedUpTo);
         lastCertifiedAt = uint64(clock);
         ++certified;
         acceptedHash[s.header.batchIndex] = keccak256(abi.encode(s.header));
         // F1
         bool full = s.header.forcedUpTo == most && most - due <= 32 && due == most;
-        if (coordinator.isTimeoutReached() && !full) broken = "F1";
+        bool overdue = coordinator.isTimeoutReached();
+        if (overdue && !full && clock >= catchUpEnd) broken = "F1";
+        if (overdue && !full && ghosts[ghostHead].enqueuedAt + DELAY + ESCAPE <= clock) broken = "F1 by a day";
+        if (coordinator.catchUpEnd() != catchUpEnd) broken = "time to catch up";
     }
 
     /// @dev With everybody's signatures: any other number of entries, or another accumulator.
     function act_badBatch(uint256 upTo, uint256 kind, bool wrongAcc) external step {
-        uint64 due = coordinator.mustIncludeUpTo(block.timestamp);
-        uint64 most = ghostHead + 32;
-        if (most > ghosts.length) most = uint64(ghosts.length);
         Submission memory s = _next(kind);
         upTo = bound(upTo, 0, ghosts.length + 2);
         if (wrongAcc) {
             s.header.forcedUpTo = uint64(upTo);
             s.header.forcedAcc = keccak256(abi.encode("wrong", upTo));
         } else {
-            if (upTo >= due && upTo <= most) return;
+            if (upTo >= _least() && upTo <= _most()) return;
             consume(s, uint64(upTo));
         }
         certify(s, 15);
@@ -154,6 +158,32 @@ contract QueueHandler is ConsensusFixture {
     }
 
     // Helpers -------------------------------------------------------------------------------------
+
+    function _most() private view returns (uint64 most) {
+        most = ghostHead + 32;
+        if (most > ghosts.length) most = uint64(ghosts.length);
+    }
+
+    /// @dev Entries that a batch of now must consume.
+    function _least() private view returns (uint64 least) {
+        uint64 most = _most();
+        bool catchesUp = clock < _catchUpEnd();
+        for (least = ghostHead; least < most; ++least) {
+            uint256 due = ghosts[least].enqueuedAt + DELAY;
+            if (catchesUp) due += ESCAPE;
+            if (due > clock) break;
+        }
+    }
+
+    /// @dev If a batch is accepted now.
+    function _catchUpEnd() private view returns (uint256 end) {
+        uint64 since = lastCertifiedAt > lastEscapeAt ? lastCertifiedAt : lastEscapeAt;
+        uint256 pause = clock - since;
+        end = catchUpEnd;
+        if (pause <= STANDSTILL) return end;
+        if (pause > ESCAPE) pause = ESCAPE;
+        if (clock + 2 * pause > end) end = clock + 2 * pause;
+    }
 
     function _next(uint256 kind) private returns (Submission memory s) {
         uint64 end = coordinator.tip().endHeight + 7;

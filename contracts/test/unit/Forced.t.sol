@@ -259,10 +259,10 @@ contract ForcedTest is ConsensusFixture {
     /// R57.
     function test_deadline_overdueLeftOut_reverts() external {
         enqueueMany(2);
-        Submission memory s = nextBatch(10, "data");
+        postUntil(START + DELAY - 2);
+        Submission memory s = certifiedBatch(coordinator.tip().endHeight + 1);
         VM.warp(START + DELAY - 1);
         assertTrue(!coordinator.isTimeoutReached(), "one second is left");
-        certify(s, quorum(0));
         coordinator.checkBatch(s.header, s.da, s.qc, s.skips);
 
         VM.warp(START + DELAY);
@@ -274,29 +274,31 @@ contract ForcedTest is ConsensusFixture {
         certify(s, quorum(0));
         submit(s);
         assertTrue(!coordinator.isTimeoutReached(), "consumed");
-        submitTo(20);
+        submitTo(coordinator.tip().endHeight + 1);
     }
 
     /// R57.
     /// @notice All data kinds, and even with the signatures of everybody.
     function test_deadline_quorumOfAllCannotCensor() external {
         enqueue("censored");
+        postUntil(START + DELAY - 1);
+        BatchTip memory tip = coordinator.tip();
         VM.warp(START + DELAY);
         bytes memory error_ = abi.encodeWithSelector(ForcedOverdue.selector, 0, START + DELAY);
-        Submission memory s = nextBatch(10, "data");
+        Submission memory s = nextBatch(tip.endHeight + 1, "data");
         certify(s, 15);
         VM.expectRevert(error_);
         submit(s);
-        s = nextCelestiaBatch(10);
+        s = nextCelestiaBatch(tip.endHeight + 1);
         certify(s, 15);
         VM.expectRevert(error_);
         submitCelestia(s);
         bytes32[] memory hashes;
-        (s, hashes) = nextBlobBatch(10, 1);
+        (s, hashes) = nextBlobBatch(tip.endHeight + 1, 1);
         certify(s, 15);
         VM.expectRevert(error_);
         submitBlobs(s, hashes);
-        assertEq(coordinator.tip().batchIndex, 0, "nothing");
+        assertEq(coordinator.tip().batchIndex, tip.batchIndex, "nothing");
     }
 
     /// R57.
@@ -321,6 +323,7 @@ contract ForcedTest is ConsensusFixture {
     /// @notice A long queue cannot stop the chain: 32 of it are enough.
     function test_deadline_fullBatchMayLeaveOverdue() external {
         enqueueMany(70);
+        postUntil(START + DELAY - 1);
         VM.warp(START + DELAY);
         assertEq(coordinator.mustIncludeUpTo(block.timestamp), 32, "a batch full");
         Submission memory s = nextBatch(10, "data");
@@ -340,6 +343,117 @@ contract ForcedTest is ConsensusFixture {
         submit(s);
         (,, uint64 firstDueAt,) = coordinator.forcedState();
         assertEq(firstDueAt, 0, "nothing waits");
+    }
+
+    // Catching up ---------------------------------------------------------------------------------
+
+    /// R96.
+    /// @notice The batches of an outage come late, and one after the other is taken. The last of them consumes.
+    function test_catchUp_batchesOfAnOutageAreTaken() external {
+        submitTo(1);
+        VM.warp(START + 100);
+        enqueue("in the outage");
+        VM.warp(START + 20 hours);
+        assertEq(coordinator.catchUpEnd(), START + 60 hours, "from the first batch on");
+        submitTo(2);
+        assertEq(coordinator.catchUpEnd(), START + 60 hours, "remembered");
+        // One that came after the outage is overdue before all of it is posted.
+        VM.warp(START + 20 hours + 60);
+        enqueue("when batches came again");
+        for (uint64 i = 1; i <= 10; ++i) {
+            VM.warp(START + 20 hours + i * 15 minutes);
+            submitTo(2 + i);
+        }
+        assertEq(coordinator.mustIncludeUpTo(block.timestamp), 2, "both are overdue");
+        Submission memory s = nextBatch(20, "data");
+        consume(s, 2);
+        certify(s, quorum(0));
+        submit(s);
+        assertTrue(!coordinator.isTimeoutReached(), "caught up");
+    }
+
+    /// R96.
+    function test_catchUp_onlyAfterAStandstill() external {
+        assertEq(coordinator.standstill(), 30 minutes, "half an hour");
+        postUntil(START + 3000);
+        enqueue("x");
+        uint64 deadline = START + 3000 + DELAY;
+        postUntil(deadline - 30 minutes);
+        VM.warp(deadline);
+        assertEq(coordinator.catchUpEnd(), 0, "no standstill yet");
+        Submission memory s = certifiedBatch(coordinator.tip().endHeight + 1);
+        bytes memory error_ = abi.encodeWithSelector(ForcedOverdue.selector, 0, deadline);
+        VM.expectRevert(error_);
+        submit(s);
+        VM.warp(deadline + 1);
+        assertEq(coordinator.catchUpEnd(), deadline + 1 + 2 * (30 minutes + 1), "twice the pause");
+        submit(s);
+        uint64 end = coordinator.catchUpEnd();
+        postUntil(end - 1);
+        VM.warp(end);
+        s = certifiedBatch(coordinator.tip().endHeight + 1);
+        VM.expectRevert(error_);
+        submit(s);
+        VM.expectRevert(error_);
+        coordinator.checkBatch(s.header, s.da, s.qc, s.skips);
+    }
+
+    /// R96.
+    /// @notice However long the standstill was: a day after the deadline the entry is in, or there is no batch.
+    function test_catchUp_noEntryIsLateByMoreThanADay() external {
+        enqueue("x");
+        VM.warp(START + 365 days);
+        uint64 now_ = START + 365 days;
+        assertEq(coordinator.catchUpEnd(), now_ + 48 hours, "counted up to a day");
+        Submission memory s = certifiedBatch(1);
+        bytes memory error_ = abi.encodeWithSelector(ForcedOverdue.selector, 0, START + DELAY);
+        VM.expectRevert(error_);
+        submit(s);
+        consume(s, 1);
+        certify(s, quorum(0));
+        submit(s);
+        // A second longer is too long for the next one, too.
+        enqueue("y");
+        VM.warp(now_ + DELAY + ESCAPE - 1);
+        submitTo(2);
+        VM.warp(now_ + DELAY + ESCAPE);
+        s = certifiedBatch(3);
+        VM.expectRevert(abi.encodeWithSelector(ForcedOverdue.selector, 1, now_ + DELAY));
+        submit(s);
+    }
+
+    /// R96.
+    /// @notice A short standstill does not end the time that a long one gave.
+    function test_catchUp_standstillsDoNotShortenEachOther() external {
+        VM.warp(START + 10 hours);
+        submitTo(1);
+        VM.warp(START + 11 hours);
+        submitTo(2);
+        assertEq(coordinator.catchUpEnd(), START + 30 hours, "the longer one");
+        VM.warp(START + 29 hours);
+        assertEq(coordinator.catchUpEnd(), START + 65 hours, "another one");
+    }
+
+    /// R96.
+    /// @notice What an escape batch voided needs no time.
+    function test_catchUp_countsFromTheEscape() external {
+        submitTo(1);
+        enqueue("x");
+        VM.warp(START + DELAY + ESCAPE);
+        coordinator.escapeBatch();
+        assertEq(coordinator.catchUpEnd(), 0, "nothing to catch up");
+        VM.warp(START + DELAY + ESCAPE + 40 minutes);
+        assertEq(coordinator.catchUpEnd(), START + DELAY + ESCAPE + 120 minutes, "since the escape");
+    }
+
+    /// @notice A batch every twenty minutes and at the end, none of which consumes anything.
+    function postUntil(uint64 time) internal {
+        for (uint64 next = uint64(block.timestamp); next < time; next += 20 minutes) {
+            VM.warp(next);
+            submitTo(coordinator.tip().endHeight + 1);
+        }
+        VM.warp(time);
+        submitTo(coordinator.tip().endHeight + 1);
     }
 
     // Fees ----------------------------------------------------------------------------------------
