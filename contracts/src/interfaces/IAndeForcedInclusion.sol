@@ -61,8 +61,8 @@ interface IAndeForcedInclusion {
 
     /// @notice Until when posting catches up if a batch is accepted now: batches may leave out entries that are overdue,
     ///         though none by `escapeDelay`. In the past when no batch may.
-    /// @dev When batches pause for longer than `standstill`, those made meanwhile come late, and what they are is certain
-    ///      already. They have twice the time of the pause from the first batch on, of at most `escapeDelay` of it.
+    /// @dev When batches pause for longer than `standstill`, those made meanwhile come late, and what is in them is certain
+    ///      already. From the first one on there is twice the time of the pause, of which at most `escapeDelay` counts.
     function catchUpEnd() external view returns (uint64);
 
     /// @notice Longest pause between batches, in seconds, after which there is nothing to catch up.

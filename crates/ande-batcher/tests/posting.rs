@@ -4,6 +4,7 @@ mod common;
 
 use std::time::Duration;
 
+use alloy::{primitives::U256, providers::Provider as _};
 use ande_batcher::BatcherConfig;
 use ande_contracts::AndeSequencerCoordinator as Coordinator;
 use ande_l1::test_support::eventually;
@@ -63,7 +64,7 @@ async fn batches_become_final_on_every_node_and_heads_move() {
 async fn the_contract_takes_batches_that_consume_the_forced_queue() {
     log();
     let mut cluster = Cluster::start(1, config()).await;
-    let mut fees = alloy_primitives::U256::ZERO;
+    let mut fees = U256::ZERO;
     for number in 0u8..40 {
         fees += cluster.l1.force(&[number, 1]).await;
     }
@@ -91,6 +92,37 @@ async fn the_contract_takes_batches_that_consume_the_forced_queue() {
     assert_eq!((queue.head, queue.tail, queue.firstDueAt), (40, 40, 0));
     let earned = coordinator.feesOf(second.fee_recipient).call().await.unwrap();
     assert_eq!(earned, fees, "one validator earns all");
+    for node in &mut cluster.nodes {
+        node.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn batches_that_leave_an_overdue_entry_out_are_posted_after_an_outage() {
+    log();
+    let mut cluster = Cluster::start(1, config()).await;
+    cluster.l1.force(b"queued before the outage").await;
+    cluster.l1.mine(2).await;
+    let store = cluster.nodes[0].store().clone();
+    let entry = eventually("the entry is final", async || store.last_forced().await.unwrap()).await;
+    // No transaction gets into a block any more. Two batches are made without the entry.
+    cluster.l1.automine(false).await;
+    cluster.blocks(7).await;
+    cluster.chain.forced = (1, entry.acc);
+    cluster.blocks(3).await;
+    cluster.l1.rpc("evm_increaseTime", (U256::from(3 * 3_600),)).await;
+    cluster.l1.automine(true).await;
+    cluster.l1.mine(1).await;
+    let bank = cluster.l1.bank();
+    for (index, forced_up_to) in [(1, 0), (2, 0), (3, 1)] {
+        let row = cluster.until(index, BatchState::Included).await[0].clone();
+        assert_eq!(row.header.forced_up_to, forced_up_to, "batch {index}");
+        let block = row.l1_block.unwrap().into();
+        let block = bank.get_block_by_number(block).await.unwrap().unwrap();
+        assert!(block.header.timestamp > entry.deadline, "batch {index} was in time");
+    }
+    let queue = Coordinator::new(cluster.l1.coordinator, bank).forcedState().call().await.unwrap();
+    assert_eq!((queue.head, queue.tail), (1, 1));
     for node in &mut cluster.nodes {
         node.stop().await;
     }

@@ -162,8 +162,9 @@ pub(super) const ALERTS: &[Alert] = &[
         hold: "1m",
         summary: "a forced transaction waits for more than forty minutes",
         meaning: "It is in the queue of the contract and final, and no block has consumed it. An hour after \
-                  it was queued the contract refuses every batch that leaves it out, and a day later \
-                  anybody may force it, which makes all blocks after the last batch void.",
+                  it was queued the contract refuses batches that leave it out, unless posting catches up \
+                  after an outage, and a day later anybody may force it, which makes all blocks after the \
+                  last batch void.",
         look: &[
             "promtool query instant $PROM 'ande_forced_waiting'",
             "cast call $COORDINATOR 'forcedState()(uint64,uint64,uint64,uint256)' --rpc-url $L1",
