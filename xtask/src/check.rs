@@ -5,7 +5,7 @@ use std::time::Instant;
 use eyre::Result;
 
 use crate::{
-    generate, monitoring, rules, setup,
+    balancer, generate, monitoring, rules, setup,
     steps::{self, cargo, seconds, step, target_dir, timed},
     unit,
 };
@@ -34,6 +34,7 @@ pub(crate) fn run(profile: Profile) -> Result<()> {
     step("format (Rust)", cargo().args(["fmt", "--all", "--check"]))?;
     timed("generated files are current", || {
         monitoring::generate(true)?;
+        balancer::generate(true)?;
         generate::run(true)
     })?;
     timed("rules of the contracts have tests", rules::check)?;

@@ -1,5 +1,6 @@
 //! Tasks of the repository: `cargo xtask <task>`.
 
+mod balancer;
 mod bench;
 mod check;
 mod coverage;
@@ -60,8 +61,8 @@ enum Task {
         #[arg(value_parser = ["contracts"])]
         what: String,
     },
-    /// Write the files that are made from others: bindings of the contracts, rules, alerts, runbooks
-    /// and dashboards.
+    /// Write the files that are made from others: bindings of the contracts, rules, alerts, runbooks,
+    /// dashboards and the testnet's load balancer.
     Gen {
         /// Write nothing; fail when a file differs.
         #[arg(long)]
@@ -77,6 +78,7 @@ enum Task {
 
 fn generated(check: bool) -> eyre::Result<()> {
     monitoring::generate(check)?;
+    balancer::generate(check)?;
     if check {
         rules::check()?;
     }

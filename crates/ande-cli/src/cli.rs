@@ -7,13 +7,14 @@ use eyre::Result;
 
 use crate::{
     deployment::Place,
+    haproxy::HaproxyCommand,
     keys::KeysCommand,
-    output::Output,
+    output::{Output, note},
     schedule::{BatchesArgs, ScheduleArgs},
     validator::ValidatorCommand,
 };
 
-/// Validators, keys, schedule and batches of an ANDE chain.
+/// Validators, keys, schedule, batches and load balancer of an ANDE chain.
 #[derive(Debug, Parser)]
 #[command(
     name = "ande",
@@ -60,6 +61,13 @@ enum Command {
         #[command(flatten)]
         args: BatchesArgs,
     },
+    /// The load balancer in front of the nodes
+    Haproxy {
+        #[command(flatten)]
+        place: Place,
+        #[command(subcommand)]
+        command: HaproxyCommand,
+    },
     /// Print the completions of a shell
     Completions {
         /// The shell
@@ -76,7 +84,7 @@ pub fn main() -> ExitCode {
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            report(&error);
+            note(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -91,6 +99,7 @@ fn run(cli: Cli) -> Result<()> {
             Command::Validator { place, command } => command.run(&place, output).await,
             Command::Schedule { place, args } => args.run(&place, output).await,
             Command::Batches { place, args } => args.run(&place, output).await,
+            Command::Haproxy { place, command } => command.run(&place, output).await,
             Command::Completions { shell } => {
                 let mut text = Vec::new();
                 clap_complete::generate(shell, &mut Cli::command(), "ande", &mut text);
@@ -98,11 +107,6 @@ fn run(cli: Cli) -> Result<()> {
             }
         }
     })
-}
-
-#[allow(clippy::print_stderr, reason = "errors belong on standard error")]
-fn report(error: &eyre::Report) {
-    eprintln!("ande: {error:#}");
 }
 
 #[cfg(test)]

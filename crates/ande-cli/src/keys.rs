@@ -1,20 +1,12 @@
 //! Key files.
 
-use std::{
-    fs::OpenOptions,
-    io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use alloy::primitives::Address;
-use ande_primitives::{NodeId, NodeKey, ValidatorKey};
+use ande_primitives::NodeId;
 use clap::Subcommand;
-use ed25519_dalek::pkcs8::{EncodePrivateKey as _, KeypairBytes, spki::der::pem::LineEnding};
 use eyre::{Context as _, Result, bail};
-use rand::RngCore as _;
 use serde::Serialize;
-use zeroize::Zeroizing;
 
 use crate::output::Output;
 
@@ -94,35 +86,9 @@ fn make(dir: &Path) -> Result<Made> {
         }
     }
     std::fs::create_dir_all(dir).wrap_err_with(|| format!("cannot make {}", dir.display()))?;
-    let (validator, secret) = random_validator()?;
-    let mut seed = Zeroizing::new([0u8; 32]);
-    rand::rng().fill_bytes(seed.as_mut_slice());
-    let node = NodeKey::from_seed(&seed);
-    // Without the public key: the form that every OpenSSL reads.
-    let pem = KeypairBytes { secret_key: *seed, public_key: None }
-        .to_pkcs8_pem(LineEnding::LF)
-        .map_err(|error| eyre::eyre!("the node key cannot be encoded: {error}"))?;
-    write_secret(&validator_key, &Zeroizing::new(format!("{}\n", hex::encode(*secret))))?;
-    write_secret(&node_key, &pem)?;
-    Ok(Made { validator: validator.address(), validator_key, node: node.id(), node_key })
-}
-
-/// A random number that is a key; all but one in 2^128 are.
-fn random_validator() -> Result<(ValidatorKey, Zeroizing<[u8; 32]>)> {
-    let mut secret = Zeroizing::new([0u8; 32]);
-    rand::rng().fill_bytes(secret.as_mut_slice());
-    Ok((ValidatorKey::from_bytes(&secret)?, secret))
-}
-
-fn write_secret(path: &Path, text: &str) -> Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .wrap_err_with(|| format!("cannot make {}", path.display()))?;
-    file.write_all(text.as_bytes())?;
-    Ok(file.sync_all()?)
+    let validator = ande_node::create_validator_key(&validator_key)?.address();
+    let node = ande_node::create_node_key(&node_key)?.id();
+    Ok(Made { validator, validator_key, node, node_key })
 }
 
 fn inspect(file: &Path) -> Result<Inspected> {

@@ -6,6 +6,7 @@
 mod amount;
 mod cli;
 mod deployment;
+mod haproxy;
 mod keys;
 mod output;
 mod schedule;

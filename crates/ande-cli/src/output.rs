@@ -35,6 +35,12 @@ impl Output {
     }
 }
 
+/// What the user should know beside the answer.
+#[allow(clippy::print_stderr, reason = "notes belong on standard error")]
+pub(crate) fn note(text: &str) {
+    eprintln!("ande: {text}");
+}
+
 /// Columns of text, each as wide as its widest cell; the last one is not padded.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {

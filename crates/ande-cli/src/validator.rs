@@ -105,13 +105,13 @@ pub(crate) struct Stake {
 
 /// A validator as it is shown.
 #[derive(Debug, Serialize)]
-struct Shown {
-    id: u32,
-    status: &'static str,
+pub(crate) struct Shown {
+    pub(crate) id: u32,
+    pub(crate) status: &'static str,
     owner: Address,
-    signer: Address,
+    pub(crate) signer: Address,
     node: NodeId,
-    endpoint: String,
+    pub(crate) endpoint: String,
     /// Whole tokens.
     stake: String,
     weight: String,
@@ -302,7 +302,7 @@ fn node_id_or_own(place: &Place, given: Option<B256>) -> Result<B256> {
     Ok(ande_node::read_node_key(&node.node_key)?.id().0)
 }
 
-async fn list(deployment: &Deployment) -> Result<Vec<Shown>> {
+pub(crate) async fn list(deployment: &Deployment) -> Result<Vec<Shown>> {
     let mut all: Vec<Shown> = Vec::new();
     loop {
         let from = all.last().map_or(1, |last| last.id + 1);

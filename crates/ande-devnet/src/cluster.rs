@@ -9,13 +9,14 @@ use std::{
 };
 
 use ande_contracts::{AndeConsensus, AndeSequencerCoordinator};
+use ande_haproxy::{Backend, LoadBalancer};
 use eyre::{Context as _, ContextCompat as _, Result, bail, ensure};
 
 use crate::{
     anvil::{Anvil, L1_CHAIN_ID},
     deploy::{self, Account, Contracts, DeployPlan, Deployment, Registered},
     genesis::{Executor, FUNDED_ACCOUNTS, account_key, write_genesis},
-    haproxy::{Backend, LoadBalancer},
+    haproxy,
     manifest::{Manifest, ManifestNode},
     node::{Node, NodeSettings},
     ports::Ports,
@@ -150,8 +151,11 @@ impl Cluster {
             cluster.start_node(index)?;
         }
         if cluster.config.load_balancer {
-            cluster.haproxy =
-                cluster.load_balancer().start(&cluster.config.dir, cluster.config.on_orphan)?;
+            cluster.haproxy = haproxy::start(
+                &cluster.load_balancer(),
+                &cluster.config.dir,
+                cluster.config.on_orphan,
+            )?;
             match cluster.lb_rpc() {
                 Some(url) => say(&format!("HAProxy listens on {url}")),
                 None => say("HAProxy is not installed: use each node directly"),
@@ -511,6 +515,7 @@ impl Cluster {
             rpc_bind: at(self.config.ports.lb_rpc),
             ws_bind: at(self.config.ports.lb_ws),
             stats_bind: at(self.config.ports.lb_stats),
+            tls: None,
             // Everything comes from one client address here.
             writes_per_10s: 1_000_000,
             reads_per_10s: 1_000_000,
@@ -521,6 +526,7 @@ impl Cluster {
                     name: node.name().to_owned(),
                     rpc: format!("127.0.0.1:{}", node.ports().rpc),
                     ws: format!("127.0.0.1:{}", node.ports().ws),
+                    tls_host: None,
                 })
                 .collect(),
         }

@@ -2,11 +2,11 @@
 
 use std::{
     fs,
-    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
 };
 
+use ande_haproxy::LoadBalancer;
 use eyre::{Result, bail};
 
 use crate::{
@@ -14,168 +14,113 @@ use crate::{
     tools,
 };
 
-const TEMPLATE: &str = include_str!("../../../haproxy/haproxy.cfg.template");
-
-/// A node as the load balancer sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Backend {
-    /// Name: equals the `x-ande-node` header of its answers.
-    pub name: String,
-    /// `host:port` of JSON-RPC over HTTP.
-    pub rpc: String,
-    /// `host:port` of JSON-RPC over WebSocket.
-    pub ws: String,
+/// Writes the configuration into `dir`, checks it and starts HAProxy with it. None when HAProxy is
+/// not installed.
+///
+/// # Errors
+/// When HAProxy refuses the configuration or does not start.
+pub(crate) fn start(
+    balancer: &LoadBalancer,
+    dir: &Path,
+    on_orphan: OnOrphan,
+) -> Result<Option<Process>> {
+    let Some(program) = tools::haproxy_binary() else { return Ok(None) };
+    let file = write(balancer, dir)?;
+    check(&program, &file)?;
+    Process::spawn(&Launch {
+        name: "haproxy".into(),
+        program,
+        args: vec!["-db".into(), "-f".into(), file.into()],
+        dir: dir.to_path_buf(),
+        env: Vec::new(),
+        log: dir.join("haproxy.log"),
+        on_orphan,
+    })
+    .map(Some)
 }
 
-/// Values of the configuration template.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoadBalancer {
-    /// Listener for HTTP.
-    pub rpc_bind: SocketAddr,
-    /// Listener for WebSocket.
-    pub ws_bind: SocketAddr,
-    /// Listener for statistics.
-    pub stats_bind: SocketAddr,
-    /// Most transactions of one client in ten seconds.
-    pub writes_per_10s: u32,
-    /// Most other requests of one client in ten seconds.
-    pub reads_per_10s: u32,
-    /// The nodes.
-    pub nodes: Vec<Backend>,
+fn write(balancer: &LoadBalancer, dir: &Path) -> Result<PathBuf> {
+    fs::create_dir_all(dir)?;
+    let file = dir.join("haproxy.cfg");
+    fs::write(&file, balancer.render()?)?;
+    Ok(file)
 }
 
-impl LoadBalancer {
-    /// Text of the configuration file.
-    ///
-    /// # Errors
-    /// A node name or address that would not be one word of the configuration.
-    pub fn render(&self) -> Result<String> {
-        for node in &self.nodes {
-            for word in [&node.name, &node.rpc, &node.ws] {
-                let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:[]".contains(c);
-                if word.is_empty() || !word.chars().all(plain) {
-                    bail!("{word:?} cannot stand in a load balancer configuration");
-                }
-            }
-        }
-        let values = [
-            ("{{rpc_bind}}", self.rpc_bind.to_string()),
-            ("{{ws_bind}}", self.ws_bind.to_string()),
-            ("{{stats_bind}}", self.stats_bind.to_string()),
-            ("{{writes_per_10s}}", self.writes_per_10s.to_string()),
-            ("{{reads_per_10s}}", self.reads_per_10s.to_string()),
-        ];
-        let mut text = String::new();
-        for line in TEMPLATE.lines().skip_while(|line| line.starts_with('#')) {
-            if let Some(per_node) = line.trim_start().strip_prefix("@node ") {
-                for node in &self.nodes {
-                    let line = per_node
-                        .replace("{name}", &node.name)
-                        .replace("{rpc}", &node.rpc)
-                        .replace("{ws}", &node.ws);
-                    text.push_str("    ");
-                    text.push_str(&line);
-                    text.push('\n');
-                }
-            } else {
-                let line = values
-                    .iter()
-                    .fold(line.to_owned(), |line, (key, value)| line.replace(key, value));
-                text.push_str(&line);
-                text.push('\n');
-            }
-        }
-        Ok(text)
-    }
-
-    /// Writes the configuration into `dir`, checks it and starts HAProxy with it. None when
-    /// HAProxy is not installed.
-    ///
-    /// # Errors
-    /// When HAProxy refuses the configuration or does not start.
-    pub fn start(&self, dir: &Path, on_orphan: OnOrphan) -> Result<Option<Process>> {
-        let Some(program) = tools::haproxy_binary() else { return Ok(None) };
-        let file = self.write(dir)?;
-        check(&program, &file)?;
-        Process::spawn(&Launch {
-            name: "haproxy".into(),
-            program,
-            args: vec!["-db".into(), "-f".into(), file.into()],
-            dir: dir.to_path_buf(),
-            env: Vec::new(),
-            log: dir.join("haproxy.log"),
-            on_orphan,
-        })
-        .map(Some)
-    }
-
-    fn write(&self, dir: &Path) -> Result<PathBuf> {
-        fs::create_dir_all(dir)?;
-        let file = dir.join("haproxy.cfg");
-        fs::write(&file, self.render()?)?;
-        Ok(file)
-    }
-}
-
-/// Lets HAProxy parse a configuration file.
+/// Lets HAProxy parse a configuration file; what it says on the way.
 ///
 /// # Errors
 /// Its complaint.
-pub(crate) fn check(program: &Path, file: &Path) -> Result<()> {
+pub(crate) fn check(program: &Path, file: &Path) -> Result<String> {
     let output = Command::new(program).arg("-c").arg("-f").arg(file).output()?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
     if output.status.success() {
-        return Ok(());
+        return Ok(said);
     }
-    bail!("haproxy refuses {}:\n{}", file.display(), String::from_utf8_lossy(&output.stderr))
+    bail!("haproxy refuses {}:\n{said}", file.display())
 }
 
 #[cfg(test)]
 mod tests {
+    use ande_haproxy::{Backend, Tls, Trust, testnet};
+
     use super::*;
 
-    fn balancer(nodes: usize) -> LoadBalancer {
-        let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
-        LoadBalancer {
-            rpc_bind: at(8080),
-            ws_bind: at(8081),
-            stats_bind: at(8404),
-            writes_per_10s: 200,
-            reads_per_10s: 2000,
-            nodes: (1..=nodes)
-                .map(|i| Backend {
-                    name: format!("node-{i}"),
-                    rpc: format!("127.0.0.1:{}", 8543 + 2 * i),
-                    ws: format!("127.0.0.1:{}", 8544 + 2 * i),
-                })
-                .collect(),
-        }
+    /// What HAProxy says of a configuration; nothing where it is not installed.
+    fn said(balancer: &LoadBalancer) -> String {
+        let Some(program) = tools::haproxy_binary() else { return String::new() };
+        let dir = tempfile::tempdir().unwrap();
+        check(&program, &write(balancer, dir.path()).unwrap()).unwrap()
+    }
+
+    /// The testnet's with other nodes.
+    fn of(nodes: Vec<Backend>) -> LoadBalancer {
+        LoadBalancer { nodes, ..testnet() }
     }
 
     #[test]
-    fn every_node_is_in_every_backend_and_nothing_is_left_open() {
-        let text = balancer(7).render().unwrap();
-        assert!(!text.contains("{{") && !text.contains("@node"), "{text}");
-        for i in 1..=7 {
-            assert_eq!(text.matches(&format!("server node-{i} ")).count(), 4);
-        }
-        assert!(text.contains("deny_status 404 if { path_beg /peer /metrics /status"));
+    fn haproxy_accepts_addresses_without_a_warning() {
+        let local = |number: u16| {
+            let endpoint = format!("http://127.0.0.1:{}", 8545 + number);
+            Backend::of(format!("node-{number}"), &endpoint, None, Trust::Operator).unwrap()
+        };
+        let mut balancer = of((1..=32).map(local).collect());
+        balancer.nodes.push(
+            Backend::of("six", "http://[2606:4700::1111]:1", None, Trust::Stranger).unwrap(),
+        );
+        let said = said(&balancer);
+        assert!(!said.contains("WARNING"), "{said}");
     }
 
     #[test]
-    fn names_that_would_inject_configuration_are_refused() {
-        let mut bad = balancer(1);
-        bad.nodes[0].name = "x\n    stats admin if TRUE".into();
-        assert!(bad.render().is_err());
-        bad.nodes[0].name = "x y".into();
-        assert!(bad.render().is_err());
+    fn haproxy_accepts_names_that_cannot_be_looked_up_yet() {
+        let said = said(&testnet());
+        let other = said.lines().filter(|line| line.contains("WARNING"));
+        let other: Vec<_> = other.filter(|line| !line.contains("could not resolve")).collect();
+        assert!(other.is_empty(), "{other:?}");
     }
 
     #[test]
-    fn haproxy_accepts_the_configuration() {
-        let Some(program) = tools::haproxy_binary() else { return };
-        let dir = std::env::temp_dir().join(format!("ande-haproxy-{}", std::process::id()));
-        let file = balancer(4).write(&dir).unwrap();
-        check(&program, &file).unwrap();
-        fs::remove_dir_all(dir).unwrap();
+    fn haproxy_accepts_tls_on_both_sides() {
+        let dir = tempfile::tempdir().unwrap();
+        let pem = dir.path().join("both.pem");
+        let made = Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "ed25519", "-nodes", "-subj", "/CN=lb", "-out"])
+            .arg(dir.path().join("cert"))
+            .arg("-keyout")
+            .arg(dir.path().join("key"))
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let part = |name| fs::read_to_string(dir.path().join(name)).unwrap();
+        fs::write(&pem, part("cert") + &part("key")).unwrap();
+        let remote = Backend::of("0xAb", "https://rpc.invalid", None, Trust::Stranger).unwrap();
+        let mut balancer = of(vec![remote]);
+        let bind = "127.0.0.1:8443".parse().unwrap();
+        let certs = pem.to_str().unwrap().to_owned();
+        balancer.tls = Some(Tls { bind, certs });
+        let text = balancer.render().unwrap();
+        assert!(text.contains("ssl verify required ca-file @system-ca sni str(rpc.invalid)"));
+        assert!(text.contains("ssl-min-ver TLSv1.2"));
+        said(&balancer);
     }
 }

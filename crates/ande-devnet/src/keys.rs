@@ -1,18 +1,10 @@
 //! Keys of a node, in files that only their owner can read.
 
-use std::{
-    fs::{self, OpenOptions},
-    io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
-};
+use std::{fs, path::Path};
 
-use alloy::{
-    primitives::{Address, B256},
-    signers::local::PrivateKeySigner,
-};
+use alloy::{primitives::Address, signers::local::PrivateKeySigner};
 use ande_primitives::{NodeId, NodeKey};
-use eyre::{Context as _, Result, eyre};
+use eyre::Result;
 
 /// File of the validator key in a node's directory.
 pub const VALIDATOR_KEY_FILE: &str = "validator.key";
@@ -35,12 +27,19 @@ impl NodeKeys {
     /// Unreadable or malformed files.
     pub fn load_or_create(dir: &Path) -> Result<Self> {
         fs::create_dir_all(dir)?;
-        let validator = load_or_create(&dir.join(VALIDATOR_KEY_FILE))?;
-        let node = load_or_create(&dir.join(NODE_KEY_FILE))?;
-        Ok(Self {
-            validator: PrivateKeySigner::from_bytes(&validator)?,
-            node: NodeKey::from_seed(&node.0),
-        })
+        let (validator, node) = (dir.join(VALIDATOR_KEY_FILE), dir.join(NODE_KEY_FILE));
+        let validator = if validator.exists() {
+            ande_node::read_validator_key(&validator)?
+        } else {
+            ande_node::create_validator_key(&validator)?
+        };
+        let node = if node.exists() {
+            ande_node::read_node_key(&node)?
+        } else {
+            ande_node::create_node_key(&node)?
+        };
+        let validator = PrivateKeySigner::from_signing_key(validator.signing_key().clone());
+        Ok(Self { validator, node })
     }
 
     /// Address of the validator key.
@@ -63,35 +62,4 @@ impl core::fmt::Debug for NodeKeys {
             .field("node_id", &self.node_id())
             .finish()
     }
-}
-
-fn load_or_create(path: &Path) -> Result<B256> {
-    if path.exists() {
-        let text = fs::read_to_string(path)?;
-        let bytes = hex::decode(text.trim())
-            .ok()
-            .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
-            .ok_or_else(|| eyre!("{} does not hold 64 hexadecimal digits", path.display()))?;
-        return Ok(B256::from(bytes));
-    }
-    // 32 random bytes that are also a valid secp256k1 scalar.
-    let secret = PrivateKeySigner::random().to_bytes();
-    write_secret(path, &hex::encode(secret))?;
-    Ok(secret)
-}
-
-/// Writes a new file with mode 0600.
-///
-/// # Errors
-/// When it exists or cannot be written.
-pub fn write_secret(path: &Path, text: &str) -> Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .wrap_err_with(|| format!("cannot create {}", path.display()))?;
-    writeln!(file, "{text}")?;
-    file.sync_all()?;
-    Ok(())
 }

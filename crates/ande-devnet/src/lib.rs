@@ -29,8 +29,7 @@ pub use deploy::{
     Account, Contracts, DeployPlan, Deployment, Registered, deploy, fund, register, wei,
 };
 pub use genesis::{Executor, FUNDED_ACCOUNTS, account_key, genesis_file, write_genesis};
-pub use haproxy::{Backend, LoadBalancer};
-pub use keys::{NODE_KEY_FILE, NodeKeys, VALIDATOR_KEY_FILE, write_secret};
+pub use keys::{NODE_KEY_FILE, NodeKeys, VALIDATOR_KEY_FILE};
 pub use live::LiveView;
 pub use load::{Acknowledged, LOAD_SENDERS, Load, LoadCounts, LoadPlan, LoadReport};
 pub use manifest::{Manifest, ManifestNode};

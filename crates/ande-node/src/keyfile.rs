@@ -1,10 +1,18 @@
-//! Key files: read once, refused when others could have read them.
+//! Key files: made so that only their owner can read them, refused when others could have.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::OpenOptions,
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
 
 use ande_execution::JwtSecret;
 use ande_primitives::{KeyError, NodeKey, ValidatorKey};
-use ed25519_dalek::pkcs8::DecodePrivateKey as _;
+use ed25519_dalek::pkcs8::{
+    DecodePrivateKey as _, EncodePrivateKey as _, KeypairBytes, spki::der::pem::LineEnding,
+};
+use rand::RngCore as _;
 use zeroize::Zeroizing;
 
 /// Directories whose files are secrets mounted by a supervisor that controls access itself.
@@ -16,6 +24,15 @@ pub enum KeyFileError {
     /// Not readable by us.
     #[error("key file {path} cannot be read")]
     Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Not writable by us, or there already: a key is never replaced.
+    #[error("key file {path} cannot be made")]
+    Write {
         /// The file.
         path: PathBuf,
         /// Why.
@@ -94,6 +111,53 @@ pub(crate) fn read_jwt_secret(path: &Path) -> Result<JwtSecret, KeyFileError> {
     })
 }
 
+/// Makes a secp256k1 key and its file of 64 hexadecimal digits.
+///
+/// # Errors
+/// [`KeyFileError::Write`], also when the file exists.
+pub fn create_validator_key(path: &Path) -> Result<ValidatorKey, KeyFileError> {
+    let secret = random();
+    // All numbers of this size but one in 2^128 are keys.
+    let key = ValidatorKey::from_bytes(&secret)
+        .map_err(|source| KeyFileError::Key { path: path.into(), source })?;
+    write_secret(path, &Zeroizing::new(format!("{}\n", hex::encode(*secret))))?;
+    Ok(key)
+}
+
+/// Makes an ed25519 key and its file, PKCS#8 PEM as every OpenSSL reads it.
+///
+/// # Errors
+/// [`KeyFileError::Write`], also when the file exists.
+pub fn create_node_key(path: &Path) -> Result<NodeKey, KeyFileError> {
+    let seed = random();
+    // Without the public key: OpenSSL before 3.2 does not read the form that has it.
+    let pem = KeypairBytes { secret_key: *seed, public_key: None }
+        .to_pkcs8_pem(LineEnding::LF)
+        .map_err(|_| KeyFileError::Format { path: path.into(), expected: "cannot be encoded" })?;
+    write_secret(path, &pem)?;
+    Ok(NodeKey::from_seed(&seed))
+}
+
+fn random() -> Zeroizing<[u8; 32]> {
+    let mut bytes = Zeroizing::new([0u8; 32]);
+    rand::rng().fill_bytes(bytes.as_mut_slice());
+    bytes
+}
+
+/// Writes a new file with mode 0600.
+///
+/// # Errors
+/// [`KeyFileError::Write`], also when the file exists.
+pub fn write_secret(path: &Path, text: &str) -> Result<(), KeyFileError> {
+    let write = || {
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    };
+    write().map_err(|source| KeyFileError::Write { path: path.into(), source })
+}
+
 fn read(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
     let failed = |source| KeyFileError::Read { path: path.into(), source };
     check_permissions(path).map_err(failed)??;
@@ -163,6 +227,23 @@ mod tests {
         let error = read_validator_key(&path).unwrap_err().to_string();
         assert!(error.contains("chmod 600"), "{error}");
         assert!(matches!(read_jwt_secret(&path), Err(KeyFileError::Permissions { .. })));
+    }
+
+    #[test]
+    fn made_keys_are_read_and_never_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let (validator, node) = (dir.path().join("validator.key"), dir.path().join("node.key"));
+        let address = create_validator_key(&validator).unwrap().address();
+        let id = create_node_key(&node).unwrap().id();
+        let before = std::fs::read(&validator).unwrap();
+        assert!(matches!(create_validator_key(&validator), Err(KeyFileError::Write { .. })));
+        assert!(matches!(create_node_key(&node), Err(KeyFileError::Write { .. })));
+        assert_eq!(std::fs::read(&validator).unwrap(), before);
+        assert_eq!(read_validator_key(&validator).unwrap().address(), address);
+        assert_eq!(read_node_key(&node).unwrap().id(), id);
+        for file in [validator, node] {
+            assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+        }
     }
 
     #[test]

@@ -14,4 +14,7 @@ mod shutdown;
 
 pub use cli::main;
 pub use error::NodeError;
-pub use keyfile::{KeyFileError, read_node_key, read_validator_key};
+pub use keyfile::{
+    KeyFileError, create_node_key, create_validator_key, read_node_key, read_validator_key,
+    write_secret,
+};

@@ -5,7 +5,6 @@ use std::{path::PathBuf, time::Duration};
 
 use ande_devnet::{
     Launch, NodePorts, OnOrphan, Ports, Process, Rpc, in_path, repository_root, wait_until,
-    write_secret,
 };
 use eyre::{Context as _, ContextCompat as _, Result, ensure};
 
@@ -32,7 +31,7 @@ impl ExecutionClient {
     pub fn new(cluster: &TestCluster) -> Result<Self> {
         let dir = cluster.dir().join("client");
         std::fs::create_dir(&dir)?;
-        write_secret(&dir.join("jwt.hex"), SECRET)?;
+        ande_node::write_secret(&dir.join("jwt.hex"), SECRET)?;
         let ports = *Ports::free(1)?.nodes.first().wrap_err("no free ports")?;
         let genesis = ande_devnet::genesis_file(cluster.dir());
         Ok(Self { dir, genesis, ports, process: None })

@@ -4,8 +4,8 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, time::Duration};
 
 use ande_devnet::{
     Launch, NODE_KEY_FILE, Node, OnOrphan, Ports, Process, VALIDATOR_KEY_FILE, node_binary,
-    write_secret,
 };
+use ande_node::write_secret;
 use ande_testkit::{Plan, TestCluster};
 use eyre::{ContextCompat as _, Result, ensure};
 
