@@ -8,13 +8,15 @@ use eyre::Result;
 use crate::{
     deployment::Place,
     haproxy::HaproxyCommand,
+    healthcheck::HealthcheckArgs,
+    init::InitCommand,
     keys::KeysCommand,
     output::{Output, note},
     schedule::{BatchesArgs, ScheduleArgs},
     validator::ValidatorCommand,
 };
 
-/// Validators, keys, schedule, batches and load balancer of an ANDE chain.
+/// Validators, keys, schedule, batches, load balancer and testnets of ANDE chains.
 #[derive(Debug, Parser)]
 #[command(
     name = "ande",
@@ -68,6 +70,11 @@ enum Command {
         #[command(subcommand)]
         command: HaproxyCommand,
     },
+    /// Make a new network
+    #[command(subcommand)]
+    Init(InitCommand),
+    /// Say whether a node works: it is ready and its latest block is certified and young
+    Healthcheck(HealthcheckArgs),
     /// Print the completions of a shell
     Completions {
         /// The shell
@@ -100,6 +107,8 @@ fn run(cli: Cli) -> Result<()> {
             Command::Schedule { place, args } => args.run(&place, output).await,
             Command::Batches { place, args } => args.run(&place, output).await,
             Command::Haproxy { place, command } => command.run(&place, output).await,
+            Command::Init(command) => command.run(output).await,
+            Command::Healthcheck(args) => args.run(output).await,
             Command::Completions { shell } => {
                 let mut text = Vec::new();
                 clap_complete::generate(shell, &mut Cli::command(), "ande", &mut text);

@@ -7,6 +7,8 @@ mod amount;
 mod cli;
 mod deployment;
 mod haproxy;
+mod healthcheck;
+mod init;
 mod keys;
 mod output;
 mod schedule;

@@ -158,10 +158,7 @@ impl Anvil {
     /// # Errors
     /// When anvil does not answer.
     pub async fn mine_instantly(&self) -> Result<()> {
-        let rpc = Rpc::new(self.url(), Duration::from_secs(5))?;
-        rpc.call::<()>("evm_setIntervalMining", json!([0])).await?;
-        rpc.call::<()>("evm_setAutomine", json!([true])).await?;
-        Ok(())
+        mine_instantly(&self.url()).await
     }
 
     /// Goes back to one block per block time.
@@ -169,10 +166,7 @@ impl Anvil {
     /// # Errors
     /// When anvil does not answer.
     pub async fn mine_in_intervals(&self) -> Result<()> {
-        let rpc = Rpc::new(self.url(), Duration::from_secs(5))?;
-        rpc.call::<()>("evm_setAutomine", json!([false])).await?;
-        rpc.call::<()>("evm_setIntervalMining", json!([self.block_time_secs])).await?;
-        Ok(())
+        mine_in_intervals(&self.url(), self.block_time_secs).await
     }
 
     /// Stops the chain; it writes its state first.
@@ -185,4 +179,26 @@ impl Anvil {
         }
         Ok(())
     }
+}
+
+/// Has anvil mine a block for every transaction as it comes, for set-up.
+///
+/// # Errors
+/// When anvil does not answer.
+pub(crate) async fn mine_instantly(url: &str) -> Result<()> {
+    let rpc = Rpc::new(url, Duration::from_secs(5))?;
+    rpc.call::<()>("evm_setIntervalMining", json!([0])).await?;
+    rpc.call::<()>("evm_setAutomine", json!([true])).await?;
+    Ok(())
+}
+
+/// Has anvil mine a block every so many seconds.
+///
+/// # Errors
+/// When anvil does not answer.
+pub(crate) async fn mine_in_intervals(url: &str, seconds: u64) -> Result<()> {
+    let rpc = Rpc::new(url, Duration::from_secs(5))?;
+    rpc.call::<()>("evm_setAutomine", json!([false])).await?;
+    rpc.call::<()>("evm_setIntervalMining", json!([seconds])).await?;
+    Ok(())
 }

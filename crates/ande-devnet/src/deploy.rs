@@ -11,7 +11,7 @@ use alloy::{
 };
 use ande_contracts::{AndeConsensus, AndeSequencerCoordinator, AndeToken, Reverted};
 use ande_primitives::NodeId;
-use eyre::{Context as _, Result, bail, eyre};
+use eyre::{Context as _, Result, bail, ensure, eyre};
 use serde::{Deserialize, Serialize};
 
 use crate::{anvil, genesis::Executor, keys::NodeKeys, ports::Ports};
@@ -78,6 +78,18 @@ impl Deployment {
         })
     }
 
+    /// What the configuration of its nodes says of the chain.
+    pub(crate) const fn chain(&self) -> Chain {
+        Chain {
+            l1_chain_id: self.l1_chain_id,
+            l2_chain_id: self.l2_chain_id,
+            consensus: self.consensus,
+            coordinator: self.coordinator,
+            executor: self.executor,
+            block_time_ms: self.block_time_ms,
+        }
+    }
+
     /// Stores the deployment.
     ///
     /// # Errors
@@ -85,6 +97,17 @@ impl Deployment {
     pub fn save(&self, dir: &Path) -> Result<()> {
         write_json(&dir.join(DEPLOYMENT_FILE), self)
     }
+}
+
+/// What the configuration of a node says of the chain.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Chain {
+    pub(crate) l1_chain_id: u64,
+    pub(crate) l2_chain_id: u64,
+    pub(crate) consensus: Address,
+    pub(crate) coordinator: Address,
+    pub(crate) executor: Executor,
+    pub(crate) block_time_ms: u64,
 }
 
 /// Writes a JSON file so that a reader sees either the old or the new one.
@@ -155,6 +178,14 @@ impl Account {
         self.address
     }
 
+    /// Transactions that it sent.
+    ///
+    /// # Errors
+    /// When the chain does not answer.
+    pub async fn nonce(&self) -> Result<u64> {
+        Ok(self.provider.get_transaction_count(self.address).await?)
+    }
+
     /// Sends a transaction and waits for its success.
     ///
     /// # Errors
@@ -199,35 +230,71 @@ pub struct Contracts {
     pub coordinator: Address,
 }
 
-/// Deploys and configures the contracts.
+impl Contracts {
+    /// Addresses that the consensus contract and the coordinator get from the first transactions of
+    /// an account.
+    pub(crate) fn first_of(account: Address) -> (Address, Address) {
+        (account.create(CONSENSUS_STEP), account.create(COORDINATOR_STEP))
+    }
+}
+
+/// Position of the transaction that makes the consensus contract.
+const CONSENSUS_STEP: u64 = 0;
+/// Position of the transaction that makes the coordinator.
+const COORDINATOR_STEP: u64 = 2;
+/// Transactions of a deployment.
+pub(crate) const STEPS: u64 = 4;
+
+/// Deploys and configures the contracts with the first transactions of the bank. Its nonce says how
+/// far an earlier run came.
 ///
 /// # Errors
-/// When a transaction fails.
+/// When a transaction fails, or the first transactions of the bank were others.
 pub async fn deploy(bank: &Account, plan: &DeployPlan) -> Result<Contracts> {
     let provider = bank.provider();
-    let consensus =
+    let (consensus, coordinator) = Contracts::first_of(bank.address());
+    let done = bank.nonce().await?;
+    if done == CONSENSUS_STEP {
         AndeConsensus::deploy(provider.clone()).await.wrap_err("deploy AndeConsensus")?;
-    let mut config = consensus.config().call().await?;
-    config.l2ChainId = plan.l2_chain_id;
-    config.l2GenesisHash = plan.genesis_hash;
-    config.rotationInterval = plan.rotation;
-    config.windowsPerEpoch = plan.windows_per_epoch;
-    config.minValidators = plan.min_validators;
-    config.autoLaunch = true;
-    bank.send("configure", consensus.configure(config).into_transaction_request()).await?;
-    let coordinator = AndeSequencerCoordinator::deploy(provider.clone(), *consensus.address())
-        .await
-        .wrap_err("deploy AndeSequencerCoordinator")?;
-    bank.send(
-        "setCoordinator",
-        consensus.setCoordinator(*coordinator.address()).into_transaction_request(),
-    )
-    .await?;
-    Ok(Contracts {
-        token: consensus.stakeToken().call().await?,
-        consensus: *consensus.address(),
-        coordinator: *coordinator.address(),
-    })
+    }
+    let contract = AndeConsensus::new(consensus, provider.clone());
+    if done <= CONSENSUS_STEP + 1 {
+        let mut config = contract.config().call().await?;
+        config.l2ChainId = plan.l2_chain_id;
+        config.l2GenesisHash = plan.genesis_hash;
+        config.rotationInterval = plan.rotation;
+        config.windowsPerEpoch = plan.windows_per_epoch;
+        config.minValidators = plan.min_validators;
+        config.autoLaunch = true;
+        bank.send("configure", contract.configure(config).into_transaction_request()).await?;
+    }
+    if done <= COORDINATOR_STEP {
+        AndeSequencerCoordinator::deploy(provider.clone(), consensus)
+            .await
+            .wrap_err("deploy AndeSequencerCoordinator")?;
+    }
+    if done < STEPS {
+        let call = contract.setCoordinator(coordinator);
+        bank.send("setCoordinator", call.into_transaction_request()).await?;
+    }
+    existing(bank).await
+}
+
+/// The contracts that the first transactions of the bank made.
+///
+/// # Errors
+/// When they made something else.
+pub(crate) async fn existing(bank: &Account) -> Result<Contracts> {
+    let (consensus, coordinator) = Contracts::first_of(bank.address());
+    let contract = AndeConsensus::new(consensus, bank.provider());
+    let found = contract.coordinator().call().await;
+    ensure!(
+        found.is_ok_and(|found| found == coordinator),
+        "the settlement chain does not answer for the contract at {consensus}, or its account {} was \
+         used for something else before; start with a new chain",
+        bank.address()
+    );
+    Ok(Contracts { token: contract.stakeToken().call().await?, consensus, coordinator })
 }
 
 /// Gives ether and tokens to a future validator.

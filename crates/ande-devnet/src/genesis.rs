@@ -64,6 +64,20 @@ pub fn genesis_file(dir: &Path) -> PathBuf {
     dir.join(GENESIS_FILE)
 }
 
+/// Hash of block 0 of the genesis file in `dir`, if there is one.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn genesis_hash(dir: &Path) -> Result<Option<B256>> {
+    let path = genesis_file(dir);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text = fs::read_to_string(&path)?;
+    let genesis = EvmGenesis::from_json(&text).wrap_err_with(|| path.display().to_string())?;
+    Ok(Some(genesis.hash()))
+}
+
 /// Writes the genesis file if the executor needs one and returns the hash of block 0. Beside the
 /// accounts with keys it funds `others` that nobody has a key of.
 ///

@@ -28,16 +28,22 @@ impl NodeKeys {
     pub fn load_or_create(dir: &Path) -> Result<Self> {
         fs::create_dir_all(dir)?;
         let (validator, node) = (dir.join(VALIDATOR_KEY_FILE), dir.join(NODE_KEY_FILE));
-        let validator = if validator.exists() {
-            ande_node::read_validator_key(&validator)?
-        } else {
-            ande_node::create_validator_key(&validator)?
-        };
-        let node = if node.exists() {
-            ande_node::read_node_key(&node)?
-        } else {
-            ande_node::create_node_key(&node)?
-        };
+        if !validator.exists() {
+            ande_node::create_validator_key(&validator)?;
+        }
+        if !node.exists() {
+            ande_node::create_node_key(&node)?;
+        }
+        Self::load(dir)
+    }
+
+    /// Reads the keys in `dir`.
+    ///
+    /// # Errors
+    /// Missing, unreadable or malformed files.
+    pub fn load(dir: &Path) -> Result<Self> {
+        let validator = ande_node::read_validator_key(&dir.join(VALIDATOR_KEY_FILE))?;
+        let node = ande_node::read_node_key(&dir.join(NODE_KEY_FILE))?;
         let validator = PrivateKeySigner::from_signing_key(validator.signing_key().clone());
         Ok(Self { validator, node })
     }

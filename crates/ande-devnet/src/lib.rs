@@ -6,6 +6,7 @@
 
 mod anvil;
 mod cluster;
+mod config;
 mod deploy;
 mod genesis;
 mod haproxy;
@@ -19,6 +20,7 @@ mod options;
 mod ports;
 mod process;
 mod rpc;
+mod testnet;
 mod tools;
 mod transaction;
 mod wait;
@@ -35,10 +37,14 @@ pub use load::{Acknowledged, LOAD_SENDERS, Load, LoadCounts, LoadPlan, LoadRepor
 pub use manifest::{Manifest, ManifestNode};
 pub use node::{Node, NodeSettings};
 pub use observe::Observation;
-pub use options::Options;
+pub use options::{Options, parse_duration};
 pub use ports::{NodePorts, Ports};
 pub use process::{Launch, OnOrphan, Process};
 pub use rpc::{BlockTag, EthBlock, Hex, Rpc, RpcError};
+pub use testnet::{
+    ENV_FILE, GRAFANA_PASSWORD_FILE, L1_BLOCK_TIME_SECS, Owner, SECRETS_DIR, Testnet,
+    TestnetContracts, TestnetOptions, TestnetValidator, init, launch,
+};
 pub use tools::{foundry_binary, haproxy_binary, in_path, node_binary, repository_root};
 pub use transaction::{SignedTransaction, Wallet, sign};
 pub use wait::wait_until;

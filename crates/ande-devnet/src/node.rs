@@ -10,16 +10,16 @@ use alloy::primitives::Address;
 use eyre::{Result, eyre};
 
 use crate::{
+    config::{CONFIG_FILE, ConfigFile},
     deploy::Deployment,
-    genesis::{Executor, GENESIS_FILE},
-    keys::{NODE_KEY_FILE, NodeKeys, VALIDATOR_KEY_FILE},
+    genesis::GENESIS_FILE,
+    keys::NodeKeys,
     ports::NodePorts,
     process::{Launch, OnOrphan, Process},
     rpc::Rpc,
     tools,
 };
 
-const CONFIG_FILE: &str = "node.toml";
 const LOG_FILE: &str = "node.log";
 const STOP_GRACE: Duration = Duration::from_secs(15);
 
@@ -42,6 +42,23 @@ pub struct NodeSettings {
     pub log: String,
     /// Additional environment of every node.
     pub env: Vec<(String, String)>,
+}
+
+impl NodeSettings {
+    /// For networks on one machine.
+    #[must_use]
+    pub fn local() -> Self {
+        Self {
+            heartbeat: Duration::from_secs(10),
+            batch_interval: Duration::from_secs(5),
+            takeover: Duration::from_secs(5),
+            l1_poll_interval: Duration::from_millis(500),
+            drain: Duration::from_millis(500),
+            propose_timeout: None,
+            log: "info,arc_malachitebft=warn".to_owned(),
+            env: Vec::new(),
+        }
+    }
 }
 
 /// A node of the cluster.
@@ -172,81 +189,23 @@ impl Node {
         l1_url: &str,
         settings: &NodeSettings,
     ) -> Result<()> {
-        let ms = |duration: Duration| duration.as_millis();
-        let text = format!(
-            r#"# Written at every start of the local cluster.
-mode = "contract"
-data_dir = "data"
-name = "{name}"
-
-[chain]
-l2_chain_id = {l2_chain_id}
-block_time_ms = {block_time}
-heartbeat_ms = {heartbeat}
-executor = "{executor}"
-{genesis}
-[keys]
-validator = "{VALIDATOR_KEY_FILE}"
-node = "{NODE_KEY_FILE}"
-
-[l1]
-rpc_urls = ["{l1_url}"]
-chain_id = {l1_chain_id}
-consensus = "{consensus}"
-coordinator = "{coordinator}"
-finality = "finalized"
-poll_interval_ms = {poll}
-
-[p2p]
-listen = "127.0.0.1:{p2p}"
-advertise = "127.0.0.1:{p2p}"
-
-[rpc]
-listen = "127.0.0.1:{rpc}"
-ws_listen = "127.0.0.1:{ws}"
-
-[ops]
-listen = "127.0.0.1:{ops}"
-
-[batcher]
-interval_ms = {batch}
-takeover_ms = {takeover}
-# What fits stays in calldata, readable with the chain; anvil takes the cheaper proofs.
-max_calldata_bytes = 100000
-blob_form = "eip4844"
-
-{consensus_section}[log]
-filter = "{log}"
-
-[shutdown]
-drain_ms = {drain}
-"#,
-            consensus_section = settings.propose_timeout.map_or_else(String::new, |timeout| {
-                format!("[consensus]\npropose_timeout_ms = {}\n\n", ms(timeout))
-            }),
-            name = self.name,
-            l2_chain_id = deployment.l2_chain_id,
-            executor = deployment.executor.name(),
-            genesis = match deployment.executor {
-                // Beside the directories of the nodes: all of them read the same file.
-                Executor::Evm => format!("genesis = \"../{GENESIS_FILE}\"\n"),
-                Executor::None => String::new(),
-            },
-            block_time = deployment.block_time_ms,
-            heartbeat = ms(settings.heartbeat),
-            l1_chain_id = deployment.l1_chain_id,
-            consensus = deployment.consensus,
-            coordinator = deployment.coordinator,
-            poll = ms(settings.l1_poll_interval),
-            p2p = self.ports.p2p,
-            rpc = self.ports.rpc,
-            ws = self.ports.ws,
-            ops = self.ports.ops,
-            batch = ms(settings.batch_interval),
-            takeover = ms(settings.takeover),
-            log = settings.log,
-            drain = ms(settings.drain),
-        );
+        let listen = |port: u16| format!("127.0.0.1:{port}");
+        let text = ConfigFile {
+            header: "Written at every start of the local cluster.",
+            name: &self.name,
+            data_dir: "data",
+            // Beside the directories of the nodes: all of them read the same file.
+            genesis: &format!("../{GENESIS_FILE}"),
+            keys: "",
+            guard: None,
+            l1_url,
+            p2p_listen: &listen(self.ports.p2p),
+            p2p_advertise: &listen(self.ports.p2p),
+            rpc: &listen(self.ports.rpc),
+            ws: &listen(self.ports.ws),
+            ops: &listen(self.ports.ops),
+        }
+        .text(&deployment.chain(), settings);
         fs::write(self.config_file(), text)?;
         Ok(())
     }

@@ -10,9 +10,10 @@ use crate::{
     ports::Ports, process::OnOrphan, tools::repository_root,
 };
 
-const L2_CHAIN_ID: u64 = 6174;
+/// Chain id of local networks.
+pub(crate) const L2_CHAIN_ID: u64 = 6174;
 /// Stake of each validator in whole tokens: the contract's minimum.
-const STAKE: u64 = 1_000;
+pub(crate) const STAKE: u64 = 1_000;
 const MAX_VALIDATORS: usize = 32;
 
 /// A local network: settlement chain, contracts, validators, load balancer.
@@ -94,13 +95,7 @@ impl Options {
             l1_behind: Duration::ZERO,
             nodes: NodeSettings {
                 heartbeat: Duration::from_secs(10).max(block_time),
-                batch_interval: Duration::from_secs(5),
-                takeover: Duration::from_secs(5),
-                l1_poll_interval: Duration::from_millis(500),
-                drain: Duration::from_millis(500),
-                propose_timeout: None,
-                log: "info,arc_malachitebft=warn".to_owned(),
-                env: Vec::new(),
+                ..NodeSettings::local()
             },
             load_balancer: true,
             on_orphan: OnOrphan::Terminate,
@@ -109,7 +104,10 @@ impl Options {
 }
 
 /// `200ms`, `60s`, `2m`. A bare number is refused: nobody can know what was meant.
-fn parse_duration(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let number: f64 = number.parse().map_err(|_| format!("{text:?} is no time such as 60s"))?;

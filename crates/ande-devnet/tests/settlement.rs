@@ -1,10 +1,11 @@
 //! The settlement side of a cluster on a real anvil.
 
-use std::{path::PathBuf, time::Duration};
+use std::{os::unix::fs::MetadataExt as _, path::PathBuf, time::Duration};
 
 use ande_contracts::AndeConsensus;
 use ande_devnet::{
-    Account, Anvil, DeployPlan, NodeKeys, OnOrphan, Ports, Rpc, deploy, fund, register, wait_until,
+    Account, Anvil, DeployPlan, NodeKeys, OnOrphan, Owner, Ports, Rpc, TestnetOptions, deploy,
+    fund, init, launch, register, wait_until,
 };
 use eyre::Result;
 
@@ -84,6 +85,46 @@ async fn refused_registration_names_the_contracts_reason() -> Result<()> {
         .unwrap_err()
         .to_string();
     assert!(error.contains("below"), "{error}");
+    anvil.stop().await?;
+    std::fs::remove_dir_all(dir)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_interrupted_launch_of_a_testnet_goes_on_and_a_second_one_does_nothing() -> Result<()> {
+    let dir = scratch("testnet");
+    std::fs::create_dir_all(&dir)?;
+    let us = std::fs::metadata(&dir)?;
+    let owner = Owner { uid: us.uid(), gid: us.gid() };
+    let (testnet, _) = init(&dir.join("files"), TestnetOptions::default(), owner)?;
+    let mut anvil = Anvil::new(&dir, Ports::free(0)?.settlement, 1, OnOrphan::Kill);
+    anvil.start().await?;
+    let bank = Account::bank(&anvil.url())?;
+    // An earlier run ended after its first transaction.
+    AndeConsensus::deploy(bank.provider().clone()).await?;
+
+    let said = std::sync::Mutex::new(Vec::new());
+    let say = |text: &str| said.lock().unwrap_or_else(|e| e.into_inner()).push(text.to_owned());
+    let done = launch(&dir.join("files"), &anvil.url(), &say).await?;
+    assert!(!done.was_there);
+    assert_eq!((done.consensus, done.coordinator), (testnet.consensus, testnet.coordinator));
+    let consensus = AndeConsensus::new(done.consensus, bank.provider());
+    assert!(consensus.launched().call().await?);
+    let addresses: Vec<_> = testnet.validators.iter().map(|it| it.address).collect();
+    assert_eq!(consensus.getActiveValidators().call().await?, addresses);
+    let first = consensus.getValidator(1).call().await?;
+    assert_eq!(first.rpcEndpoint, "http://node-1:8545");
+    assert_eq!(first.p2pPeerId, testnet.validators[0].node_id.0);
+    let config = consensus.config().call().await?;
+    assert_eq!(config.l2GenesisHash, testnet.genesis_hash);
+    assert_eq!((config.rotationInterval, config.windowsPerEpoch), (10, 6));
+
+    let sent = bank.nonce().await?;
+    let again = launch(&dir.join("files"), &anvil.url(), &say).await?;
+    assert!(again.was_there && again.token == done.token);
+    assert_eq!(bank.nonce().await?, sent);
+    let said = said.into_inner().unwrap_or_else(|e| e.into_inner());
+    assert_eq!(said.len(), 6, "{said:?}");
     anvil.stop().await?;
     std::fs::remove_dir_all(dir)?;
     Ok(())

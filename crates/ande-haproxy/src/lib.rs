@@ -9,4 +9,7 @@ mod testnet;
 
 pub use backend::{Backend, EndpointError, MAX_HOST_BYTES, Trust};
 pub use render::{LoadBalancer, RenderError, Tls};
-pub use testnet::{TESTNET_FILE, TESTNET_NODES, TESTNET_OPS, TESTNET_P2P, TESTNET_RPC, TESTNET_WS, testnet, testnet_file};
+pub use testnet::{
+    TESTNET_FILE, TESTNET_NODES, TESTNET_OPS, TESTNET_P2P, TESTNET_RPC, TESTNET_STATS, TESTNET_WS,
+    testnet, testnet_file,
+};

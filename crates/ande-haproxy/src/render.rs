@@ -67,7 +67,10 @@ impl LoadBalancer {
             ("{{rpc_bind}}", self.rpc_bind.to_string()),
             ("{{ws_bind}}", self.ws_bind.to_string()),
             ("{{stats_bind}}", self.stats_bind.to_string()),
-            ("{{tls_bind}}", self.tls.as_ref().map_or_else(String::new, |tls| tls.bind.to_string())),
+            (
+                "{{tls_bind}}",
+                self.tls.as_ref().map_or_else(String::new, |tls| tls.bind.to_string()),
+            ),
             ("{{tls_certs}}", self.tls.as_ref().map_or_else(String::new, |tls| tls.certs.clone())),
             ("{{writes_per_10s}}", self.writes_per_10s.to_string()),
             ("{{reads_per_10s}}", self.reads_per_10s.to_string()),

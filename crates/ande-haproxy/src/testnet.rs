@@ -17,7 +17,7 @@ pub const TESTNET_P2P: u16 = 30303;
 /// Port of metrics and status there.
 pub const TESTNET_OPS: u16 = 9090;
 /// Port of the load balancer's statistics.
-const STATS: u16 = 8404;
+pub const TESTNET_STATS: u16 = 8404;
 
 const HEADER: &str = "# Written by `cargo xtask gen` from haproxy/haproxy.cfg.template. Do not edit.\n\
                       # The load balancer of docker-compose-testnet.yml; `ande haproxy render` makes yours.\n";
@@ -29,7 +29,7 @@ pub fn testnet() -> LoadBalancer {
     LoadBalancer {
         rpc_bind: at(TESTNET_RPC),
         ws_bind: at(TESTNET_WS),
-        stats_bind: at(STATS),
+        stats_bind: at(TESTNET_STATS),
         tls: None,
         writes_per_10s: LoadBalancer::WRITES_PER_10S,
         reads_per_10s: LoadBalancer::READS_PER_10S,

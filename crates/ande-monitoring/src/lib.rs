@@ -22,6 +22,7 @@ pub use alert::{Alert, Case, Severity};
 pub use alerts::ALERTS;
 pub use dashboards::{DASHBOARDS, Dashboard, Kind, Panel, Row, Target};
 pub use error::MonitoringError;
+pub use prometheus::targets_file;
 pub use recording::{RECORDINGS, Recording};
 
 /// Directories whose files all come from [`files`].

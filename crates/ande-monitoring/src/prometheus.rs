@@ -32,17 +32,24 @@ pub(crate) fn prometheus() -> String {
     out
 }
 
+/// A file of targets: instance and `host:port` of each, after the lines of the header.
+#[must_use]
+pub fn targets_file(header: &str, targets: &[(impl AsRef<str>, impl AsRef<str>)]) -> String {
+    let mut out = header.to_owned();
+    for (instance, address) in targets {
+        let (instance, address) = (instance.as_ref(), address.as_ref());
+        let _ = write!(out, "- targets: [\"{address}\"]\n  labels:\n    instance: {instance}\n");
+    }
+    out
+}
+
 /// Target files of a local network: file name and text.
 pub(crate) fn targets() -> Vec<(&'static str, String)> {
     let file = |what: &str, targets: &[(&str, &str)]| {
-        let mut out = format!(
+        let header = format!(
             "{HEADER}# {what} of a local network (`cargo xtask devnet`). Elsewhere, put your own here.\n"
         );
-        for (instance, address) in targets {
-            let _ =
-                write!(out, "- targets: [\"{address}\"]\n  labels:\n    instance: {instance}\n");
-        }
-        out
+        targets_file(&header, targets)
     };
     let nodes = [
         ("node-1", "127.0.0.1:9090"),

@@ -138,6 +138,15 @@ pub fn create_node_key(path: &Path) -> Result<NodeKey, KeyFileError> {
     Ok(NodeKey::from_seed(&seed))
 }
 
+/// Makes a password of 32 hexadecimal digits and its file.
+///
+/// # Errors
+/// [`KeyFileError::Write`], also when the file exists.
+pub fn create_password(path: &Path) -> Result<(), KeyFileError> {
+    let digits = Zeroizing::new(hex::encode(&random()[..16]));
+    write_secret(path, &digits)
+}
+
 fn random() -> Zeroizing<[u8; 32]> {
     let mut bytes = Zeroizing::new([0u8; 32]);
     rand::rng().fill_bytes(bytes.as_mut_slice());
@@ -150,8 +159,7 @@ fn random() -> Zeroizing<[u8; 32]> {
 /// [`KeyFileError::Write`], also when the file exists.
 pub fn write_secret(path: &Path, text: &str) -> Result<(), KeyFileError> {
     let write = || {
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()
     };

@@ -15,6 +15,6 @@ mod shutdown;
 pub use cli::main;
 pub use error::NodeError;
 pub use keyfile::{
-    KeyFileError, create_node_key, create_validator_key, read_node_key, read_validator_key,
-    write_secret,
+    KeyFileError, create_node_key, create_password, create_validator_key, read_node_key,
+    read_validator_key, write_secret,
 };
