@@ -1,7 +1,7 @@
 //! A cluster of engines over loopback.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -133,15 +133,9 @@ impl core::fmt::Debug for Cluster {
     }
 }
 
-/// An address of this process only, so that tests of other processes cannot take its ports.
-fn loopback() -> Ipv4Addr {
-    let [_, a, b, c] = std::process::id().to_be_bytes();
-    Ipv4Addr::new(127, 64 | (a & 0x3f), b, c.max(1))
-}
-
+/// An address that stays free while its node is stopped.
 fn free_address() -> SocketAddr {
-    let any = SocketAddr::new(IpAddr::V4(loopback()), 0);
-    TcpListener::bind(any).unwrap().local_addr().unwrap()
+    SocketAddr::from((Ipv4Addr::LOCALHOST, ande_ports::reserve().unwrap()))
 }
 
 impl Cluster {
