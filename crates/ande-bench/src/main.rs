@@ -43,6 +43,9 @@ use crate::{
     target::{CHAIN_ID, NODE_LIMITS, Target},
 };
 
+/// Most connections that send batches: a node works on 32 calls of each, and has places for 8,192.
+const BATCH_CONNECTIONS: usize = 64;
+
 /// Measures one node, a cluster of four validators, and anvil beside them.
 #[derive(Debug, Parser)]
 #[command(
@@ -108,7 +111,11 @@ impl Options {
     fn drive(&self, target: &Target, batch: usize, rate: Option<u32>) -> Result<Drive> {
         Ok(Drive {
             endpoints: target.endpoints()?,
-            connections: if batch > 1 { self.connections.min(64) } else { self.connections },
+            connections: if batch > 1 {
+                self.connections.min(BATCH_CONNECTIONS)
+            } else {
+                self.connections
+            },
             batch,
             rate,
             pids: target.pids(),
@@ -178,7 +185,8 @@ async fn soak(options: &Options, minutes: u64, dir: &Path, say: &dyn Fn(&str)) -
 async fn overloaded(options: &Options, dir: &Path, say: &dyn Fn(&str)) -> Result<()> {
     let block_time = Duration::from_millis(options.block_time_ms);
     let target = Target::cluster(dir, options.validators, block_time, &overload::LIMITS).await?;
-    let figures = overload::overload(&target, options.connections, say).await;
+    let plan = options.drive(&target, 1, None)?;
+    let figures = overload::overload(&target, &plan, say).await;
     target.stop().await?;
     print(options, &figures?)
 }

@@ -48,36 +48,28 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// When nobody answers, or the honest client never gets into a block.
 pub(crate) async fn overload(
     target: &Target,
-    connections: usize,
+    plan: &Drive,
     say: &dyn Fn(&str),
 ) -> Result<Overload> {
     let before = load_average()?;
-    let endpoints = target.endpoints()?;
-    let pids = target.pids();
+    let Drive { endpoints, connections, pids, .. } = plan;
     let mut honest = Honest::new(target, *endpoints.last().unwrap_or(&endpoints[0])).await?;
     let mut many = target.senders(MANY).await?;
 
     say("the honest client alone");
     let idle = honest.run().await?;
-    let mut rows = vec![OverloadRow::idle(&idle, Usage::of_all(&pids)?.memory)];
+    let mut rows = vec![OverloadRow::idle(&idle, Usage::of_all(pids)?.memory)];
 
     say("what the chain includes");
     let sample = sign_all(&mut many, CHAIN_ID, Work::Transfer, CAPACITY_SAMPLE, 7)?;
-    let plan = Drive {
-        endpoints: endpoints.clone(),
-        connections,
-        batch: 1,
-        rate: None,
-        pids: pids.clone(),
-    };
-    let capacity = drive(&plan, Arc::new(sample)).await?.per_second();
+    let capacity = drive(plan, Arc::new(sample)).await?.per_second();
 
     for (name, count) in [("one sender", 1), ("many senders", MANY)] {
         let rate = (capacity * FACTOR).ceil();
         say(&format!("{name}: {rate:.0} tx/s offered, {capacity:.0} fit"));
         let mut senders = target.senders(count).await?;
         let flood = sign_all(&mut senders, CHAIN_ID, Work::Transfer, FLOOD, 99)?;
-        let flood = Flood::start(&endpoints, connections, rate, flood);
+        let flood = Flood::start(endpoints, *connections, rate, flood);
         let watch = PeakMemory::start(pids.clone());
         let waited = honest.run().await;
         let memory = watch.stop().await?;

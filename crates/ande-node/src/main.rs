@@ -1,7 +1,6 @@
 //! The node binary.
 
-/// Half of the work of serving a request is allocation; this one is faster at it than the system's,
-/// and gives back what it no longer needs.
+/// Made for threads that free what others have allocated, as those that serve requests do.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
