@@ -22,6 +22,6 @@ mod view;
 pub use application::{AppError, Application, Candidate, Parent, StartHeight, Turn, Verdict};
 pub use engine::{EngineError, OrderingEngine};
 pub use evidence::{Evidence, SignedVote};
-pub use ports::{Heads, Origin, PoolStatus, PooledEntry, SubmitError, TransactionIngress};
+pub use ports::{Heads, PoolStatus, PooledEntry, SubmitError, TransactionIngress};
 pub use signer::{ConsensusSigner, SignError};
 pub use view::{EnginePhase, View};

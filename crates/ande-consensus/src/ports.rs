@@ -17,15 +17,6 @@ pub struct Heads {
     pub finalized: Height,
 }
 
-/// Where a transaction came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// A client of this node.
-    Client,
-    /// Another validator, which already acknowledged it to its client.
-    Peer(NodeId),
-}
-
 /// Why a transaction was not taken. Messages are geth's where geth has one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SubmitError {
@@ -65,9 +56,13 @@ pub struct PooledEntry {
 /// Takes signed transactions.
 #[async_trait]
 pub trait TransactionIngress: Send + Sync + 'static {
-    /// Checks, journals and gossips a transaction; returns its hash once it is durable here.
-    /// A duplicate is success.
-    async fn submit(&self, raw: Bytes, origin: Origin) -> Result<B256, SubmitError>;
+    /// Checks, journals and gossips a transaction of a client; returns its hash once it is durable
+    /// here. A duplicate is success.
+    async fn submit(&self, raw: Bytes) -> Result<B256, SubmitError>;
+
+    /// Checks and journals transactions that another validator acknowledged to its clients; one
+    /// outcome for each, in order.
+    async fn submit_from(&self, peer: NodeId, raws: Vec<Bytes>) -> Vec<Result<B256, SubmitError>>;
 
     /// A transaction that is in the pool and in no block.
     fn pending(&self, hash: B256) -> Option<Bytes>;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use alloy_primitives::Bytes;
 use ande_batcher::CheckpointService;
-use ande_consensus::{Heads, Origin, SubmitError, TransactionIngress};
+use ande_consensus::{Heads, SubmitError, TransactionIngress};
 use ande_peer::{CheckpointRequest, Hello, PeerHandler, PeerRefusal};
 use ande_primitives::{NodeId, Signature};
 use async_trait::async_trait;
@@ -32,9 +32,8 @@ impl PeerHandler for PeerService {
         from: NodeId,
         transactions: Vec<Bytes>,
     ) -> Result<(), PeerRefusal> {
-        let submitted =
-            transactions.into_iter().map(|raw| self.ingress.submit(raw.0, Origin::Peer(from)));
-        for outcome in futures::future::join_all(submitted).await {
+        let raws = transactions.into_iter().map(|raw| raw.0).collect();
+        for outcome in self.ingress.submit_from(from, raws).await {
             match outcome {
                 Ok(_) => {}
                 // Wrong for this node's pool, and no reason to have the rest sent again.

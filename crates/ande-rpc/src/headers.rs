@@ -1,11 +1,7 @@
 //! Headers of every answer.
 
-use std::sync::Arc;
-
 use axum::{
-    extract::{Request, State},
     http::{HeaderName, HeaderValue, StatusCode, header},
-    middleware::Next,
     response::Response,
 };
 
@@ -18,12 +14,7 @@ pub const HEADER_NODE: &str = "x-ande-node";
 pub const HEADER_PROPOSER: &str = "x-ande-proposer";
 
 /// Adds the headers, and asks clients to leave while the node drains.
-pub(crate) async fn add(
-    State(context): State<Arc<Context>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let mut response = next.run(request).await;
+pub(crate) fn add(context: &Context, response: &mut Response) {
     let proposer = context.proposer_name();
     let draining = context.services.draining.is_cancelled();
     let upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
@@ -38,5 +29,4 @@ pub(crate) async fn add(
     if draining && !upgrade {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    response
 }

@@ -21,6 +21,7 @@ use jsonrpsee::server::{
 };
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceBuilder;
 use tower_http::{
     cors::{Any, CorsLayer},
     timeout::TimeoutLayer,
@@ -32,8 +33,8 @@ use crate::{
     HEADER_NODE, HEADER_PROPOSER, RpcServices,
     call::{Around, LIMIT_EXCEEDED, TOO_MANY},
     context::Context,
-    feed, headers, health,
-    listener::Acceptor,
+    feed, health,
+    listener::{Acceptor, Front},
     methods::Table,
     rest, status,
     subscriptions::HexIds,
@@ -69,17 +70,16 @@ pub async fn serve_public(
         CorsLayer::new().allow_origin(Any).allow_methods(Any).allow_headers(Any).expose_headers(
             [HEADER_NODE, HEADER_PROPOSER].map(axum::http::HeaderName::from_static),
         );
-    let app = health_routes()
+    let routes = health_routes()
         .route("/tx/{hash}", get(rest::tx))
         .route("/batch/{hash}", get(rest::batch))
         .with_state(context.clone())
-        .route_service("/", rpc)
         .layer(timeout)
-        .layer(cors)
-        .merge(peer.layer(middleware::from_fn_with_state(context.clone(), count_peer_request)))
-        .layer(middleware::from_fn_with_state(context, headers::add));
+        .layer(cors.clone())
+        .merge(peer.layer(middleware::from_fn_with_state(context.clone(), count_peer_request)));
+    let rpc = ServiceBuilder::new().layer(cors).layer(timeout).service(rpc);
     let acceptor = Acceptor {
-        app,
+        front: Arc::new(Front { rpc, routes, context }),
         slots: Arc::new(Semaphore::new(limits.connections)),
         open: Some(open),
         head_timeout: limits.head_timeout,
@@ -120,15 +120,16 @@ pub async fn serve_ops(
     let context = Context::new(services, namespaces);
     let (rpc, sessions) = json_rpc(&context).map_err(std::io::Error::other)?;
     let feeding = tokio::spawn(feed::run(context.clone(), shutdown.clone()));
-    let app = health_routes()
+    let timeout =
+        TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, limits.request_timeout);
+    let routes = health_routes()
         .route("/metrics", get(metrics))
         .route("/status", get(status_json))
         .with_state(context.clone())
-        .route_service("/", rpc)
-        .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, limits.request_timeout))
-        .layer(middleware::from_fn_with_state(context, headers::add));
+        .layer(timeout);
+    let rpc = ServiceBuilder::new().layer(timeout).service(rpc);
     let acceptor = Acceptor {
-        app,
+        front: Arc::new(Front { rpc, routes, context }),
         slots: Arc::new(Semaphore::new(OPS_CONNECTIONS)),
         open: None,
         head_timeout: limits.head_timeout,

@@ -4,7 +4,6 @@ use std::{sync::Arc, time::Duration};
 
 use alloy::rpc::types::TransactionReceipt;
 use alloy_primitives::{B256, Bytes};
-use ande_consensus::Origin;
 use ande_primitives::MAX_TRANSACTION_BYTES;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -44,7 +43,7 @@ async fn submit(context: &Context, raw: Bytes) -> Result<B256, RpcError> {
     };
     let ingress = context.services.ingress.clone();
     let task = tokio::spawn(async move {
-        let submitted = ingress.submit(raw.0, Origin::Client).await;
+        let submitted = ingress.submit(raw.0).await;
         drop(slot);
         submitted
     });

@@ -7,7 +7,7 @@ use std::{
 };
 
 use alloy_primitives::{Address, B256};
-use ande_consensus::{Origin, PoolStatus, PooledEntry, SubmitError, TransactionIngress};
+use ande_consensus::{PoolStatus, PooledEntry, SubmitError, TransactionIngress};
 use ande_primitives::NodeId;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Gossip, TransactionPool,
-    pool::Refusal,
+    admission::{Refusal, Taken},
     quota::{Quotas, Worth},
 };
 
@@ -27,6 +27,9 @@ const REGOSSIP_INTERVAL: Duration = Duration::from_secs(1);
 const REGOSSIP_LIMIT: usize = 1_000;
 /// Most bytes sent again at once.
 const REGOSSIP_BYTES: usize = 1 << 20;
+
+/// Transactions of a peer taken together. What they cost it is known after that.
+const AT_ONCE: usize = 512;
 
 /// Takes signed transactions from clients and peers.
 #[derive(Debug)]
@@ -41,31 +44,6 @@ impl Ingress {
     #[must_use]
     pub fn new(pool: Arc<TransactionPool>, gossip: Gossip) -> Self {
         Self { pool, gossip, quotas: Quotas::default() }
-    }
-
-    /// Takes a transaction that another validator acknowledged to its client.
-    async fn take_from(
-        &self,
-        peer: NodeId,
-        raw: alloy_primitives::Bytes,
-    ) -> Result<B256, SubmitError> {
-        if !self.quotas.allows(peer, Instant::now()) {
-            return Err(SubmitError::Unavailable("too many transactions of this peer".into()));
-        }
-        let taken = self.pool.take(raw).await;
-        let worth = match &taken {
-            Ok((_, false)) => Worth::Duplicate,
-            Err(Refusal::Pool(error)) if error.is_malformed() => Worth::Malformed,
-            _ => Worth::New,
-        };
-        self.quotas.charge(peer, worth);
-        match taken {
-            Ok((hash, _)) => Ok(hash),
-            Err(Refusal::Node(reason)) => Err(SubmitError::Unavailable(reason)),
-            // Whatever rule it is, sending the whole batch again at once does not help: while the
-            // transaction is pending elsewhere, it comes again by itself.
-            Err(Refusal::Pool(error)) => Err(SubmitError::Rejected(error.to_string())),
-        }
     }
 
     /// Sends transactions that are still pending again, until `shutdown`.
@@ -91,16 +69,36 @@ impl Ingress {
 
 #[async_trait]
 impl TransactionIngress for Ingress {
-    async fn submit(&self, raw: Bytes, origin: Origin) -> Result<B256, SubmitError> {
+    async fn submit(&self, raw: Bytes) -> Result<B256, SubmitError> {
         let raw = alloy_primitives::Bytes::from(raw);
-        if let Origin::Peer(peer) = origin {
-            return self.take_from(peer, raw).await;
-        }
         let (hash, new) = self.pool.admit(raw.clone()).await?;
         if new {
             self.gossip.push(raw);
         }
         Ok(hash)
+    }
+
+    async fn submit_from(&self, peer: NodeId, raws: Vec<Bytes>) -> Vec<Result<B256, SubmitError>> {
+        let mut outcomes = Vec::with_capacity(raws.len());
+        for chunk in raws.chunks(AT_ONCE) {
+            let allowed = &chunk[..chunk.len().min(self.quotas.room(peer, Instant::now()))];
+            let taken = self.pool.take(allowed.iter().cloned().map(Into::into).collect()).await;
+            self.quotas.charge(peer, taken.iter().map(worth));
+            outcomes.extend(taken.into_iter().map(|taken| match taken {
+                Ok((hash, _)) => Ok(hash),
+                Err(Refusal::Node(reason)) => Err(SubmitError::Unavailable(reason)),
+                // Whatever rule it is, sending the whole batch again at once does not help: while
+                // the transaction is pending elsewhere, it comes again by itself.
+                Err(Refusal::Pool(error)) => Err(SubmitError::Rejected(error.to_string())),
+            }));
+            if allowed.len() < chunk.len() {
+                break;
+            }
+        }
+        outcomes.resize_with(raws.len(), || {
+            Err(SubmitError::Unavailable("too many transactions of this peer".into()))
+        });
+        outcomes
     }
 
     fn pending(&self, hash: B256) -> Option<Bytes> {
@@ -121,5 +119,14 @@ impl TransactionIngress for Ingress {
 
     fn arrivals(&self) -> Option<broadcast::Receiver<B256>> {
         Some(self.pool.arrivals())
+    }
+}
+
+/// What a peer's transaction turned out to be.
+const fn worth(taken: &Taken) -> Worth {
+    match taken {
+        Ok((_, false)) => Worth::Duplicate,
+        Err(Refusal::Pool(error)) if error.is_malformed() => Worth::Malformed,
+        _ => Worth::New,
     }
 }

@@ -2,6 +2,7 @@
 //! transactions in and gossips them, and knows where the other validators are.
 
 mod accounts;
+mod admission;
 mod chain;
 mod client_block;
 mod config;

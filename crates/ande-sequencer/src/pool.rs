@@ -1,4 +1,4 @@
-//! The pool as a service: signature recovery off the lock, journal, and waiting for work.
+//! The pool as a service: what it holds, and waiting for work.
 
 use std::{
     collections::HashMap,
@@ -8,21 +8,18 @@ use std::{
 
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use alloy_rlp::Encodable as _;
-use ande_consensus::{PoolStatus, PooledEntry, SubmitError};
-use ande_failpoint::reach;
-use ande_pool::{
-    BlockRoom, InsertKind, Inserted, Pool, PoolError, PooledTransaction, TransactionSummary,
-};
+use ande_consensus::{PoolStatus, PooledEntry};
+use ande_pool::{BlockRoom, Pool, PooledTransaction, TransactionSummary};
 use ande_primitives::ForcedTransaction;
 use ande_store::Store;
-use ande_telemetry::{Metrics, PoolDropLabels, PoolRefusalLabels};
-use futures::StreamExt as _;
+use ande_telemetry::{Metrics, PoolDropLabels};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast, watch};
 use tracing::{info, warn};
 
 use crate::{
     Ordering, SenderCache, SequencerConfig, SequencerError,
+    admission::left_for,
     forced::Forced,
     journal::Pruner,
     ordering::reorder,
@@ -39,18 +36,18 @@ const REFILL: usize = 256;
 /// Pending transactions of this node, journaled before they are acknowledged.
 pub struct TransactionPool {
     pub(crate) held: Mutex<Held>,
-    store: Store,
+    pub(crate) store: Store,
     pub(crate) pruner: Pruner,
     senders: Arc<SenderCache>,
-    recovery: Recovery,
-    metrics: Metrics,
+    pub(crate) recovery: Recovery,
+    pub(crate) metrics: Metrics,
     pub(crate) started: Instant,
     l2_chain_id: u64,
     ordering: Ordering,
-    room: BlockRoom,
-    knows_accounts: bool,
+    pub(crate) room: BlockRoom,
+    pub(crate) knows_accounts: bool,
     pub(crate) arrived: Notify,
-    arrivals: broadcast::Sender<B256>,
+    pub(crate) arrivals: broadcast::Sender<B256>,
 }
 
 /// Transactions in memory.
@@ -58,63 +55,10 @@ pub(crate) struct Held {
     pub(crate) pool: Pool,
     /// Those whose journal entry is being written: not to be acknowledged to anybody yet. The
     /// channel closes when the write has ended, well or not.
-    journaling: HashMap<B256, watch::Receiver<()>>,
+    pub(crate) journaling: HashMap<B256, watch::Receiver<()>>,
     /// How often the execution left transactions out for no visible reason.
     pub(crate) suspects: HashMap<B256, u8>,
     pub(crate) expired_at: Duration,
-}
-
-/// A journal entry being written. Unless it ends well the transaction leaves the pool again, also
-/// when the caller stops waiting.
-struct Journaling<'a> {
-    service: &'a TransactionPool,
-    hash: B256,
-    durable: bool,
-    _open: watch::Sender<()>,
-}
-
-impl Drop for Journaling<'_> {
-    fn drop(&mut self) {
-        let mut held = self.service.held.lock();
-        held.journaling.remove(&self.hash);
-        if !self.durable {
-            held.pool.remove_included(&[self.hash]);
-        } else if !held.pool.contains(&self.hash) {
-            // It left while it was written, so the journal was told too early.
-            self.service.pruner.forget([self.hash]);
-        }
-    }
-}
-
-/// Why a transaction was not taken.
-#[derive(Clone, Debug)]
-pub(crate) enum Refusal {
-    /// A rule of the pool.
-    Pool(PoolError),
-    /// This node.
-    Node(String),
-}
-
-impl From<PoolError> for Refusal {
-    fn from(error: PoolError) -> Self {
-        Self::Pool(error)
-    }
-}
-
-impl From<Busy> for Refusal {
-    fn from(_: Busy) -> Self {
-        Self::Node("too many transactions at the same time".into())
-    }
-}
-
-impl From<Refusal> for SubmitError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Pool(error) if !error.is_temporary() => Self::Rejected(error.to_string()),
-            Refusal::Pool(error) => Self::Unavailable(error.to_string()),
-            Refusal::Node(reason) => Self::Unavailable(reason),
-        }
-    }
 }
 
 impl std::fmt::Debug for TransactionPool {
@@ -177,140 +121,29 @@ impl TransactionPool {
                 pending.push((hash, raw));
             }
         }
-        let mut recovered = futures::stream::iter(pending)
-            .map(|(hash, raw)| async move { (hash, self.recovery.recover(hash, raw).await) })
-            .buffered(REFILL);
-        while let Some((hash, outcome)) = recovered.next().await {
-            let restored = match outcome {
-                Ok(Ok(transaction)) => self.held.lock().pool.restore(transaction, Duration::ZERO),
-                Ok(Err(error)) => Err(error),
-                Err(Busy) => return Err(SequencerError::Threads("they do not answer".into())),
-            };
-            match restored {
-                Ok(inserted) => gone.extend(left_for(inserted)),
-                Err(reason) => {
-                    warn!(%hash, %reason, "a journaled transaction is not taken back");
-                    gone.push(hash);
+        for chunk in pending.chunks(REFILL) {
+            let recovered = self
+                .recovery
+                .recover(chunk.to_vec())
+                .await
+                .map_err(|_: Busy| SequencerError::Threads("they do not answer".into()))?;
+            for ((hash, _), outcome) in chunk.iter().zip(recovered) {
+                let restored = outcome.and_then(|transaction| {
+                    self.held.lock().pool.restore(transaction, Duration::ZERO)
+                });
+                match restored {
+                    Ok(inserted) => gone.extend(left_for(inserted)),
+                    Err(reason) => {
+                        warn!(%hash, %reason, "a journaled transaction is not taken back");
+                        gone.push(*hash);
+                    }
                 }
             }
         }
-        drop(recovered);
         self.store.journal_prune(&gone).await?;
         let PoolStatus { pending, queued, .. } = self.status();
         info!(transactions = pending + queued, "pool refilled from its journal");
         Ok(())
-    }
-
-    /// Checks a transaction, takes it and makes it durable. Returns its hash and whether it is new.
-    ///
-    /// # Errors
-    /// [`SubmitError`] with geth's texts.
-    pub async fn admit(&self, raw: Bytes) -> Result<(B256, bool), SubmitError> {
-        Ok(self.take(raw).await?)
-    }
-
-    /// As [`admit`](Self::admit), with the refusal as the pool means it.
-    pub(crate) async fn take(&self, raw: Bytes) -> Result<(B256, bool), Refusal> {
-        let taken = self.try_take(raw).await;
-        if let Err(refusal) = &taken {
-            let reason = match refusal {
-                Refusal::Pool(error) => error.reason(),
-                Refusal::Node(_) => "node",
-            };
-            self.metrics.pool_refused.inc(&PoolRefusalLabels::new(reason));
-        }
-        taken
-    }
-
-    async fn try_take(&self, raw: Bytes) -> Result<(B256, bool), Refusal> {
-        let limit = self.room.bytes;
-        if raw.length() > limit {
-            return Err(PoolError::Oversized { size: raw.len(), limit }.into());
-        }
-        let hash = keccak256(&raw);
-        if self.is_held(hash).await {
-            return Ok((hash, false));
-        }
-        // On a chain with accounts, the nonce of what is in the chain already tells it.
-        if !self.knows_accounts && self.is_included(hash).await? {
-            return Ok((hash, false));
-        }
-        let transaction = self.recovery.recover(hash, raw.clone()).await??;
-        let (mut journaling, left) = loop {
-            match self.insert(transaction.clone()) {
-                Ok(Some(inserted)) => break inserted,
-                // Somebody else brings it; if that fails, it is tried again.
-                Ok(None) if self.is_held(hash).await => return Ok((hash, false)),
-                Ok(None) => {}
-                Err(error) => {
-                    if self.knows_accounts && self.is_included(hash).await? {
-                        return Ok((hash, false));
-                    }
-                    return Err(error.into());
-                }
-            }
-        };
-        reach("ingress-before-journal").await;
-        self.store.journal_append(&[(hash, raw)]).await.map_err(|error| {
-            warn!(%error, "the pool journal cannot be written");
-            Refusal::Node("the pool journal cannot be written".into())
-        })?;
-        reach("ingress-after-journal").await;
-        journaling.durable = true;
-        drop(journaling);
-        self.pruner.forget(left);
-        self.arrived.notify_waiters();
-        if self.arrivals.receiver_count() > 0 {
-            // The last listener may leave meanwhile.
-            let _ = self.arrivals.send(hash);
-        }
-        Ok((hash, true))
-    }
-
-    /// Whether the transaction is in the pool and in the journal; waits for an entry being written.
-    async fn is_held(&self, hash: B256) -> bool {
-        loop {
-            let mut written = {
-                let held = self.held.lock();
-                match held.journaling.get(&hash) {
-                    None => return held.pool.contains(&hash),
-                    Some(written) => written.clone(),
-                }
-            };
-            // Nothing is ever sent: this ends when the writer is gone.
-            let _ = written.changed().await;
-        }
-    }
-
-    /// Puts a transaction into the pool, and marks it as not yet in the journal. Gives back what
-    /// had to leave for it; none when it is in the pool already.
-    fn insert(
-        &self,
-        transaction: PooledTransaction,
-    ) -> Result<Option<(Journaling<'_>, Vec<B256>)>, PoolError> {
-        let hash = transaction.hash();
-        let mut held = self.held.lock();
-        let inserted = held.pool.insert(transaction, self.started.elapsed())?;
-        if inserted.kind == InsertKind::Duplicate {
-            return Ok(None);
-        }
-        let (open, written) = watch::channel(());
-        held.journaling.insert(hash, written);
-        drop(held);
-        self.count_dropped("evicted", inserted.evicted.len());
-        if matches!(inserted.kind, InsertKind::Replaced(_)) {
-            self.count_dropped("replaced", 1);
-        }
-        let left = left_for(inserted);
-        Ok(Some((Journaling { service: self, hash, durable: false, _open: open }, left)))
-    }
-
-    async fn is_included(&self, hash: B256) -> Result<bool, Refusal> {
-        let included = self.store.included(&[hash]).await.map_err(|error| {
-            warn!(%error, "the transaction index cannot be read");
-            Refusal::Node("the transaction index cannot be read".into())
-        })?;
-        Ok(included.first().copied().unwrap_or(false))
     }
 
     /// The next transactions as the pool chooses them, RLP-encoded at most `max_bytes` together.
@@ -405,10 +238,11 @@ impl TransactionPool {
         &self,
         entries: Vec<ForcedTransaction>,
     ) -> Result<Forced, String> {
+        let raws = entries.iter().map(|entry| (keccak256(&entry.raw), entry.raw.clone())).collect();
+        let recovered = self.recovery.recover(raws).await;
+        let recovered = recovered.map_err(|_: Busy| "signatures cannot be recovered now")?;
         let mut forced = Forced::default();
-        for entry in entries {
-            let recovered = self.recovery.recover(keccak256(&entry.raw), entry.raw.clone()).await;
-            let transaction = recovered.map_err(|_: Busy| "signatures cannot be recovered now")?;
+        for (entry, transaction) in entries.into_iter().zip(recovered) {
             if !forced.take(entry, transaction, &self.room) {
                 break;
             }
@@ -486,13 +320,4 @@ impl TransactionPool {
     pub fn arrivals(&self) -> broadcast::Receiver<B256> {
         self.arrivals.subscribe()
     }
-}
-
-/// What an insertion moved out.
-fn left_for(inserted: Inserted) -> Vec<B256> {
-    let mut left = inserted.evicted;
-    if let InsertKind::Replaced(old) = inserted.kind {
-        left.push(old);
-    }
-    left
 }

@@ -31,6 +31,16 @@ pub(crate) enum Worth {
     Malformed,
 }
 
+impl Worth {
+    const fn cost(self) -> f64 {
+        match self {
+            Self::New => 1.0,
+            Self::Duplicate => DUPLICATE,
+            Self::Malformed => MALFORMED,
+        }
+    }
+}
+
 /// One allowance per peer.
 #[derive(Debug, Default)]
 pub(crate) struct Quotas(Mutex<HashMap<NodeId, Allowance>>);
@@ -50,8 +60,8 @@ impl Allowance {
 }
 
 impl Quotas {
-    /// Whether a peer may bring one more.
-    pub(crate) fn allows(&self, peer: NodeId, now: Instant) -> bool {
+    /// How many more a peer may bring.
+    pub(crate) fn room(&self, peer: NodeId, now: Instant) -> usize {
         let mut peers = self.0.lock();
         if peers.len() > MAX_PEERS {
             peers.retain(|_, allowance| {
@@ -61,16 +71,13 @@ impl Quotas {
         }
         let allowance = peers.entry(peer).or_insert(Allowance { left: BURST, at: now });
         allowance.refill(now);
-        allowance.left >= 1.0
+        // At least zero, at most the burst.
+        allowance.left as usize
     }
 
     /// Charges a peer for what it brought.
-    pub(crate) fn charge(&self, peer: NodeId, worth: Worth) {
-        let cost = match worth {
-            Worth::New => 1.0,
-            Worth::Duplicate => DUPLICATE,
-            Worth::Malformed => MALFORMED,
-        };
+    pub(crate) fn charge(&self, peer: NodeId, brought: impl Iterator<Item = Worth>) {
+        let cost: f64 = brought.map(Worth::cost).sum();
         if let Some(allowance) = self.0.lock().get_mut(&peer) {
             allowance.left -= cost;
         }
@@ -86,17 +93,17 @@ mod tests {
         let (quotas, start) = (Quotas::default(), Instant::now());
         let (bad, good) = (NodeId([1; 32].into()), NodeId([2; 32].into()));
         let bring = |peer, worth| {
-            let allowed = quotas.allows(peer, start);
+            let allowed = quotas.room(peer, start) > 0;
             if allowed {
-                quotas.charge(peer, worth);
+                quotas.charge(peer, std::iter::once(worth));
             }
             allowed
         };
         assert_eq!((0..1_000).filter(|_| bring(bad, Worth::Malformed)).count(), 200);
         assert_eq!((0..50_000).filter(|_| bring(good, Worth::New)).count(), 40_000);
-        assert!(!bring(bad, Worth::New) && !bring(good, Worth::New));
+        assert_eq!((quotas.room(bad, start), quotas.room(good, start)), (0, 0));
         let later = start + Duration::from_millis(10);
-        assert!(quotas.allows(bad, later) && quotas.allows(good, later));
+        assert_eq!((quotas.room(bad, later), quotas.room(good, later)), (200, 200));
         assert!((0..10_000).all(|_| bring(NodeId([3; 32].into()), Worth::Duplicate)));
     }
 }

@@ -24,6 +24,9 @@ pub(crate) struct Busy;
 /// A transaction of a block: its hash, and what is known of it or why it is none.
 pub(crate) type Looked = (B256, Result<TransactionSummary, PoolError>);
 
+/// A transaction that was checked, or the first rule that it breaks.
+pub(crate) type Recovered = Result<PooledTransaction, PoolError>;
+
 /// Recovers senders on threads of its own, one per core, and remembers them.
 #[derive(Debug)]
 pub(crate) struct Recovery {
@@ -42,18 +45,21 @@ impl Recovery {
         Ok(Self { threads, waiting: Arc::default(), senders, l2_chain_id })
     }
 
-    /// Decodes and checks a transaction with this hash.
-    pub(crate) async fn recover(
-        &self,
-        hash: B256,
-        raw: Bytes,
-    ) -> Result<Result<PooledTransaction, PoolError>, Busy> {
+    /// Decodes and checks transactions with these hashes, in order.
+    pub(crate) async fn recover(&self, raws: Vec<(B256, Bytes)>) -> Result<Vec<Recovered>, Busy> {
+        let count = raws.len();
         let chain_id = self.l2_chain_id;
-        if let Some(known) = self.senders.get(&hash) {
-            return Ok(PooledTransaction::of_sender(raw, chain_id, known.sender));
+        let known = self.senders.get_all(raws.iter().map(|(hash, _)| hash));
+        let find = move |(known, raw): (Option<TransactionSummary>, Bytes)| match known {
+            Some(known) => PooledTransaction::of_sender(raw, chain_id, known.sender),
+            None => PooledTransaction::recover(raw, chain_id),
+        };
+        let raws: Vec<Bytes> = raws.into_iter().map(|(_, raw)| raw).collect();
+        if known.iter().all(Option::is_some) {
+            return Ok(known.into_iter().zip(raws).map(find).collect());
         }
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        if self.waiting.fetch_add(count, Ordering::Relaxed) >= MAX_WAITING {
+            self.waiting.fetch_sub(count, Ordering::Relaxed);
             return Err(Busy);
         }
         let (reply, recovered) = oneshot::channel();
@@ -61,14 +67,20 @@ impl Recovery {
         self.threads.spawn(move || {
             // Nobody may be waiting any more.
             if !reply.is_closed() {
-                let _ = reply.send(PooledTransaction::recover(raw, chain_id));
+                let recovered: Vec<Recovered> = if count < PARALLEL_FROM {
+                    known.into_iter().zip(raws).map(find).collect()
+                } else {
+                    known.into_par_iter().zip(raws).map(find).collect()
+                };
+                let _ = reply.send(recovered);
             }
-            waiting.fetch_sub(1, Ordering::Relaxed);
+            waiting.fetch_sub(count, Ordering::Relaxed);
         });
         let recovered = recovered.await.map_err(|_| Busy)?;
-        if let Ok(transaction) = &recovered {
-            self.senders.put(hash, transaction.summary());
-        }
+        self.senders.put_all(recovered.iter().filter_map(|recovered| {
+            let transaction = recovered.as_ref().ok()?;
+            Some((transaction.hash(), transaction.summary()))
+        }));
         Ok(recovered)
     }
 
@@ -101,11 +113,9 @@ impl Recovery {
         } else {
             hashes.into_par_iter().zip(known).zip(transactions).map(find).collect()
         };
-        for (hash, found) in &looked {
-            if let Ok(summary) = found {
-                senders.put(*hash, *summary);
-            }
-        }
+        senders.put_all(
+            looked.iter().filter_map(|(hash, found)| Some((*hash, *found.as_ref().ok()?))),
+        );
         looked
     }
 }

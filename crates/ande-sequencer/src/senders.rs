@@ -39,9 +39,12 @@ impl SenderCache {
         hashes.map(|hash| known.get(hash).copied()).collect()
     }
 
-    /// Remembers a transaction whose signature was recovered.
-    pub(crate) fn put(&self, hash: B256, summary: TransactionSummary) {
-        self.0.lock().put(hash, summary);
+    /// Remembers transactions whose signatures were recovered.
+    pub(crate) fn put_all(&self, recovered: impl Iterator<Item = (B256, TransactionSummary)>) {
+        let mut known = self.0.lock();
+        for (hash, summary) in recovered {
+            known.put(hash, summary);
+        }
     }
 }
 

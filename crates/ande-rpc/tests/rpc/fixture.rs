@@ -16,9 +16,7 @@ use alloy::{
     signers::{SignerSync as _, local::PrivateKeySigner},
 };
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
-use ande_consensus::{
-    EnginePhase, Origin, PoolStatus, PooledEntry, SubmitError, TransactionIngress, View,
-};
+use ande_consensus::{EnginePhase, PoolStatus, PooledEntry, SubmitError, TransactionIngress, View};
 use ande_execution::{
     Attributes, EmbeddedExecutor, EvmConfig, EvmGenesis, Executor as _, ForcedInput, NoSenders,
     state::StateOptions,
@@ -220,7 +218,15 @@ impl Default for Pool {
 
 #[async_trait]
 impl TransactionIngress for Pool {
-    async fn submit(&self, raw: bytes::Bytes, _: Origin) -> Result<B256, SubmitError> {
+    async fn submit_from(
+        &self,
+        _: ande_primitives::NodeId,
+        _: Vec<bytes::Bytes>,
+    ) -> Vec<Result<B256, SubmitError>> {
+        unreachable!("no other validator asks")
+    }
+
+    async fn submit(&self, raw: bytes::Bytes) -> Result<B256, SubmitError> {
         let raw = Bytes::from(raw);
         let hash = keccak256(&raw);
         self.order.lock().unwrap().push(hash);

@@ -7,7 +7,7 @@ use alloy::{
     eips::{eip2930::AccessList, eip7702::Authorization},
 };
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
-use ande_consensus::{Origin, PoolStatus, TransactionIngress as _};
+use ande_consensus::{PoolStatus, TransactionIngress as _};
 use ande_peer::{PeerClient, PeerTimeouts};
 use ande_pool::PoolLimits;
 use ande_primitives::NodeKey;
@@ -134,11 +134,14 @@ async fn changed_transactions_of_every_type_are_judged_within_the_limits() {
         let (kind, sender, nonce, input, changed, from) =
             strategy.new_tree(&mut runner).unwrap().current();
         let raw = change(&valid(kind, sender, nonce, input.into()), &changed);
-        let origin = match from {
-            0 => Origin::Client,
-            peer => Origin::Peer(NodeKey::from_seed(&[peer; 32]).id()),
+        let outcome = match from {
+            0 => ingress.submit(raw.0.clone()).await,
+            peer => {
+                let peer = NodeKey::from_seed(&[peer; 32]).id();
+                ingress.submit_from(peer, vec![raw.0.clone()]).await.pop().unwrap()
+            }
         };
-        match ingress.submit(raw.0.clone(), origin).await {
+        match outcome {
             Ok(hash) => {
                 assert_eq!(hash, keccak256(&raw));
                 assert!(kind < 3 || !changed.is_empty(), "a type that nobody takes: {raw}");
