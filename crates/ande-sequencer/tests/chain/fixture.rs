@@ -18,18 +18,20 @@ use ande_execution::{
     state::StateOptions,
 };
 use ande_l1::L1View;
+use ande_peer::{PeerClient, PeerTimeouts};
 use ande_pool::{AccountSource, Pool, PoolLimits, UnknownAccounts};
 use ande_primitives::{
     Block, Certificate, Commit, CommitSignature, Committee, Domain, Epoch, EpochSet, Era, Height,
-    Member, QuorumFraction, Round, ScheduleMode, ScheduleRules, ValidatorKey,
+    Member, NodeKey, QuorumFraction, Round, ScheduleMode, ScheduleRules, ValidatorKey,
 };
 use ande_sequencer::{
-    Chain, ChainParts, EvmAccounts, Ordering, SenderCache, SequencerConfig, StoreIndex,
-    TransactionPool,
+    Chain, ChainParts, EvmAccounts, Gossip, Ingress, Ordering, SenderCache, SequencerConfig,
+    StoreIndex, TransactionPool,
 };
 use ande_store::{ChainIdentity, Store};
 use ande_telemetry::Metrics;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 pub const L2_CHAIN: u64 = 6174;
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -273,6 +275,15 @@ async fn open_store(dir: &Path, genesis_hash: B256) -> Store {
         genesis_hash,
     };
     Store::open(dir, identity).await.unwrap()
+}
+
+/// Where transactions enter the node, with nobody to gossip to.
+pub fn ingress_of(node: &Node) -> Ingress {
+    let client =
+        PeerClient::new(NodeKey::from_seed(&[1; 32]), L2_CHAIN, PeerTimeouts::default()).unwrap();
+    let (_, nobody) = watch::channel(Vec::new());
+    let gossip = Gossip::spawn(Arc::new(client), nobody, CancellationToken::new());
+    Ingress::new(node.pool.clone(), gossip)
 }
 
 pub fn certify(block: Block, round: Round) -> Commit {

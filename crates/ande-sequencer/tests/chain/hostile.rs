@@ -1,27 +1,21 @@
 //! Transactions that were valid before somebody changed them, from clients and from peers.
 
-use std::sync::Arc;
-
 use alloy::{
     consensus::{TxEip1559, TxEip2930, TxEip4844, TxEip7702, TxLegacy},
     eips::{eip2930::AccessList, eip7702::Authorization},
 };
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
 use ande_consensus::{PoolStatus, TransactionIngress as _};
-use ande_peer::{PeerClient, PeerTimeouts};
 use ande_pool::PoolLimits;
 use ande_primitives::NodeKey;
-use ande_sequencer::{Gossip, Ingress};
 use proptest::{
     prelude::*,
     sample::Index,
     strategy::ValueTree as _,
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
-use crate::fixture::{FUNDED, GWEI, L2_CHAIN, Node, wallet};
+use crate::fixture::{FUNDED, GWEI, L2_CHAIN, Node, ingress_of, wallet};
 
 const POOL: usize = 12;
 const POOL_BYTES: usize = 4_000;
@@ -117,12 +111,7 @@ async fn changed_transactions_of_every_type_are_judged_within_the_limits() {
     let limits =
         PoolLimits { max_transactions: POOL, max_bytes: POOL_BYTES, ..PoolLimits::default() };
     let node = Node::limited_with_sets(dir.path(), limits).await;
-    let stop = CancellationToken::new();
-    let client =
-        PeerClient::new(NodeKey::from_seed(&[1; 32]), L2_CHAIN, PeerTimeouts::default()).unwrap();
-    let (_targets, nobody) = watch::channel(Vec::new());
-    let gossip = Gossip::spawn(Arc::new(client), nobody, stop.clone());
-    let ingress = Ingress::new(node.pool.clone(), gossip);
+    let ingress = ingress_of(&node);
 
     let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
     let seed = TestRng::from_seed(RngAlgorithm::ChaCha, &[5; 32]);
@@ -157,5 +146,4 @@ async fn changed_transactions_of_every_type_are_judged_within_the_limits() {
         }
     }
     assert!(taken > 20 && refused > 200, "{taken} taken, {refused} refused");
-    stop.cancel();
 }

@@ -6,4 +6,5 @@ mod evm;
 mod fixture;
 mod forced;
 mod hostile;
+mod lists;
 mod none;
