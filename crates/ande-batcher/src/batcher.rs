@@ -103,7 +103,9 @@ impl Batcher {
 /// Cuts batches and keeps rows and settled heads up to date.
 async fn follow(parts: BatcherParts, shutdown: CancellationToken) -> Result<(), BatcherError> {
     let BatcherParts { ledger, transactions, coordinator, blobs, mut view, metrics, .. } = parts;
-    let accepted = Accepted { client: transactions.client().clone(), coordinator, blobs };
+    // What counts as accepted is not left to one endpoint.
+    let client = transactions.client().by_majority();
+    let accepted = Accepted { client, coordinator, blobs };
     let mut follower = Follower::start(ledger.clone(), accepted).await?;
     let mut heads = ledger.store().heads();
     let mut housekeeping: Option<Instant> = None;

@@ -1,36 +1,25 @@
-//! JSON-RPC to the settlement chain over several endpoints.
+//! Questions to the settlement chain.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use alloy::{
     consensus::BlockHeader as _,
     eips::{BlockId, BlockNumberOrTag},
     network::primitives::BlockResponse as _,
     primitives::{Address, B256, Bytes, U64, U128, U256},
-    rpc::{
-        client::RpcClient,
-        types::{
-            Block, FeeHistory, Filter, Log, Transaction, TransactionInput, TransactionReceipt,
-            TransactionRequest,
-        },
+    rpc::types::{
+        Block, FeeHistory, Filter, Log, Transaction, TransactionInput, TransactionReceipt,
+        TransactionRequest,
     },
     sol_types::SolCall,
-    transports::{RpcError, TransportErrorKind},
 };
-use ande_contracts::Reverted;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use url::Url;
 
-use crate::L1Error;
-
-/// Longest text taken over from an endpoint.
-const MAX_MESSAGE: usize = 300;
+use crate::{
+    EndpointStatus, L1Error,
+    endpoints::{Endpoints, bounded},
+};
 
 /// Parameters of a request.
 pub trait Params: Serialize + Clone + core::fmt::Debug + Send + Sync + Unpin {}
@@ -41,7 +30,8 @@ pub trait Answer: DeserializeOwned + core::fmt::Debug + Send + Sync + Unpin + 's
 impl<T: DeserializeOwned + core::fmt::Debug + Send + Sync + Unpin + 'static> Answer for T {}
 
 /// A block, as far as the node cares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "Block")]
 pub struct L1Block {
     /// Number.
     pub number: u64,
@@ -53,29 +43,25 @@ pub struct L1Block {
     pub base_fee: Option<u64>,
 }
 
-#[derive(Debug)]
-struct Endpoint {
-    shown: String,
-    client: RpcClient,
-    /// Whether its chain id was checked since it last failed.
-    checked: AtomicBool,
+impl From<Block> for L1Block {
+    fn from(block: Block) -> Self {
+        let header = block.header();
+        Self {
+            number: header.number(),
+            hash: header.hash,
+            timestamp: header.timestamp(),
+            base_fee: header.base_fee_per_gas(),
+        }
+    }
 }
 
-#[derive(Debug)]
-struct Inner {
-    endpoints: Vec<Endpoint>,
-    current: AtomicUsize,
-    chain_id: u64,
-    timeout: Duration,
-    requests: AtomicU64,
-}
-
-/// Asks the settlement chain. A question goes to one endpoint; when that does not answer in time,
-/// to the next. Endpoints are never compared: what must not be wrong is read at a final block by
-/// hash. Clones share the connections.
+/// Asks the settlement chain over several endpoints. A question goes to one of them, and to the next
+/// when that has no answer; of a client [`by_majority`](Self::by_majority) it goes to all, and only
+/// what more than half of the configured endpoints answer is believed. Clones share the connections.
 #[derive(Clone, Debug)]
 pub struct L1Client {
-    inner: Arc<Inner>,
+    endpoints: Arc<Endpoints>,
+    by_majority: bool,
 }
 
 impl L1Client {
@@ -84,153 +70,65 @@ impl L1Client {
     /// # Errors
     /// [`L1Error::NoEndpoint`] without a URL.
     pub fn new(urls: &[Url], chain_id: u64, timeout: Duration) -> Result<Self, L1Error> {
-        if urls.is_empty() {
-            return Err(L1Error::NoEndpoint);
-        }
-        let endpoints = urls
-            .iter()
-            .map(|url| Endpoint {
-                shown: without_secrets(url),
-                client: RpcClient::new_http(url.clone()),
-                checked: AtomicBool::new(false),
-            })
-            .collect();
-        let inner = Inner {
-            endpoints,
-            current: AtomicUsize::new(0),
-            chain_id,
-            timeout,
-            requests: AtomicU64::new(0),
-        };
-        Ok(Self { inner: Arc::new(inner) })
+        let endpoints = Arc::new(Endpoints::new(urls, chain_id, timeout)?);
+        Ok(Self { endpoints, by_majority: false })
+    }
+
+    /// The same client, believing only what a majority of the endpoints says about blocks, calls,
+    /// code and logs.
+    #[must_use]
+    pub fn by_majority(&self) -> Self {
+        Self { endpoints: self.endpoints.clone(), by_majority: true }
     }
 
     /// Expected chain id.
     #[must_use]
     pub fn chain_id(&self) -> u64 {
-        self.inner.chain_id
+        self.endpoints.chain_id()
     }
 
     /// Requests sent since the start.
     #[must_use]
     pub fn requests(&self) -> u64 {
-        self.inner.requests.load(Ordering::Relaxed)
+        self.endpoints.requests()
     }
 
-    /// Sends any request.
+    /// The endpoints and how they compare.
+    #[must_use]
+    pub fn endpoints(&self) -> Vec<EndpointStatus> {
+        self.endpoints.statuses()
+    }
+
+    /// Sends any request to the first endpoint that answers it.
     ///
     /// # Errors
-    /// When no endpoint answers, the one that does serves another chain, or it refuses.
+    /// When no endpoint answers, the one that does serves another chain, or all refuse.
     pub async fn request<P, R>(&self, method: &'static str, params: P) -> Result<R, L1Error>
     where
         P: Params,
         R: Answer,
     {
-        let count = self.inner.endpoints.len();
-        let first = self.inner.current.load(Ordering::Relaxed);
-        let mut last = L1Error::NoEndpoint;
-        for step in 0..count {
-            let index = (first + step) % count;
-            let Some(endpoint) = self.inner.endpoints.get(index) else { continue };
-            match self.ask(endpoint, method, &params).await {
-                Err(error @ (L1Error::Unreachable { .. } | L1Error::WrongChainId { .. })) => {
-                    endpoint.checked.store(false, Ordering::Relaxed);
-                    last = error;
-                }
-                answer => {
-                    self.inner.current.store(index, Ordering::Relaxed);
-                    return answer;
-                }
-            }
-        }
-        Err(match last {
-            L1Error::Unreachable { url, reason, .. } => {
-                L1Error::Unreachable { tried: count, url, reason }
-            }
-            other => other,
-        })
+        self.endpoints.first(method, &params).await
     }
 
-    async fn ask<P, R>(
-        &self,
-        endpoint: &Endpoint,
-        method: &'static str,
-        params: &P,
-    ) -> Result<R, L1Error>
+    async fn read<P, R>(&self, method: &'static str, params: P) -> Result<R, L1Error>
     where
         P: Params,
-        R: Answer,
+        R: Answer + PartialEq,
     {
-        if !endpoint.checked.load(Ordering::Relaxed) {
-            let got: U64 = self.send(endpoint, "eth_chainId", ()).await?;
-            let got = got.to::<u64>();
-            if got != self.inner.chain_id {
-                return Err(L1Error::WrongChainId {
-                    url: endpoint.shown.clone(),
-                    expected: self.inner.chain_id,
-                    got,
-                });
-            }
-            endpoint.checked.store(true, Ordering::Relaxed);
+        if self.by_majority {
+            self.endpoints.majority(method, &params).await
+        } else {
+            self.endpoints.first(method, &params).await
         }
-        self.send(endpoint, method, params.clone()).await
     }
 
-    async fn send<P, R>(
-        &self,
-        endpoint: &Endpoint,
-        method: &'static str,
-        params: P,
-    ) -> Result<R, L1Error>
-    where
-        P: Params,
-        R: Answer,
-    {
-        self.inner.requests.fetch_add(1, Ordering::Relaxed);
-        let unreachable = |reason: String| L1Error::Unreachable {
-            tried: 1,
-            url: endpoint.shown.clone(),
-            reason: bounded(&reason),
-        };
-        let request = endpoint.client.request::<P, R>(method, params);
-        let answer = tokio::time::timeout(self.inner.timeout, request)
-            .await
-            .map_err(|_| unreachable(format!("no answer in {:?}", self.inner.timeout)))?;
-        answer.map_err(|error| match error {
-            RpcError::ErrorResp(payload) => match payload.as_revert_data() {
-                Some(data) => L1Error::Reverted(Reverted::decode(data)),
-                // Some endpoints report a revert without data as an ordinary error.
-                None if payload.code == 3 => L1Error::Reverted(Reverted::decode(Bytes::new())),
-                None => {
-                    L1Error::Rpc { method, code: payload.code, message: bounded(&payload.message) }
-                }
-            },
-            RpcError::NullResp => L1Error::Rpc { method, code: 0, message: "null".to_owned() },
-            // The URL in a transport error may carry credentials.
-            RpcError::Transport(TransportErrorKind::HttpError(error)) => {
-                unreachable(format!("HTTP status {}", error.status))
-            }
-            RpcError::Transport(TransportErrorKind::Custom(_)) => {
-                unreachable("connection refused or broken".to_owned())
-            }
-            RpcError::DeserError { err, .. } => unreachable(format!("unreadable answer: {err}")),
-            other => unreachable(other.to_string()),
-        })
-    }
-
-    /// Chain id that an endpoint serves, unchecked.
+    /// Chain id that the endpoints serve, unchecked.
     ///
     /// # Errors
-    /// When no endpoint answers.
+    /// When no majority of them answers the same.
     pub async fn served_chain_id(&self) -> Result<u64, L1Error> {
-        let mut last = L1Error::NoEndpoint;
-        for endpoint in &self.inner.endpoints {
-            match self.send::<_, U64>(endpoint, "eth_chainId", ()).await {
-                Ok(id) => return Ok(id.to::<u64>()),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
+        self.endpoints.served_chain_id().await
     }
 
     /// Number of the latest block.
@@ -242,21 +140,16 @@ impl L1Client {
         Ok(number.to::<u64>())
     }
 
-    /// A block by number or tag; none when the chain has none.
+    /// A block by number or tag; none when the chain has none. By majority a tag means the highest
+    /// such block that a majority has.
     ///
     /// # Errors
     /// See [`request`](Self::request).
     pub async fn block(&self, block: BlockNumberOrTag) -> Result<Option<L1Block>, L1Error> {
-        let block: Option<Block> = self.request("eth_getBlockByNumber", (block, false)).await?;
-        Ok(block.map(|block| {
-            let header = block.header();
-            L1Block {
-                number: header.number(),
-                hash: header.hash,
-                timestamp: header.timestamp(),
-                base_fee: header.base_fee_per_gas(),
-            }
-        }))
+        if self.by_majority && !matches!(block, BlockNumberOrTag::Number(_)) {
+            return self.endpoints.head(block).await;
+        }
+        self.read("eth_getBlockByNumber", (block, false)).await
     }
 
     /// Calls a contract.
@@ -274,7 +167,7 @@ impl L1Client {
             input: TransactionInput::new(call.abi_encode().into()),
             ..Default::default()
         };
-        let data: Bytes = self.request("eth_call", (request, block)).await?;
+        let data: Bytes = self.read("eth_call", (request, block)).await?;
         if data.is_empty() && !C::SIGNATURE.is_empty() && C::abi_decode_returns(&data).is_err() {
             return Err(L1Error::NoCode(to));
         }
@@ -323,7 +216,7 @@ impl L1Client {
     /// # Errors
     /// See [`request`](Self::request).
     pub async fn code(&self, address: Address) -> Result<Bytes, L1Error> {
-        self.request("eth_getCode", (address, BlockNumberOrTag::Latest)).await
+        self.read("eth_getCode", (address, BlockNumberOrTag::Latest)).await
     }
 
     /// Code at an address as of a block.
@@ -331,7 +224,7 @@ impl L1Client {
     /// # Errors
     /// See [`request`](Self::request).
     pub async fn code_at(&self, address: Address, block: BlockId) -> Result<Bytes, L1Error> {
-        self.request("eth_getCode", (address, block)).await
+        self.read("eth_getCode", (address, block)).await
     }
 
     /// Balance in wei.
@@ -383,7 +276,8 @@ impl L1Client {
     /// # Errors
     /// See [`request`](Self::request).
     pub async fn logs(&self, filter: &Filter) -> Result<Vec<Log>, L1Error> {
-        self.request("eth_getLogs", (filter.clone(),)).await
+        let logs: Logs = self.read("eth_getLogs", (filter.clone(),)).await?;
+        Ok(logs.0)
     }
 
     /// Gas a transaction needs.
@@ -414,41 +308,29 @@ impl L1Client {
         Ok(fee.to::<u128>())
     }
 
-    /// Hands a signed transaction to the chain.
+    /// Hands a signed transaction to the chain, through every endpoint.
     ///
     /// # Errors
     /// [`L1Error::Rpc`] when it is refused.
     pub async fn send_raw(&self, raw: &Bytes) -> Result<B256, L1Error> {
-        self.request("eth_sendRawTransaction", (raw.clone(),)).await
+        self.endpoints.everywhere("eth_sendRawTransaction", &(raw.clone(),)).await
     }
 }
 
-/// Scheme, host and port: paths, queries and user names of endpoints often carry API keys.
-fn without_secrets(url: &Url) -> String {
-    let host = url.host_str().unwrap_or("?");
-    match url.port_or_known_default() {
-        Some(port) => format!("{}://{host}:{port}", url.scheme()),
-        None => format!("{}://{host}", url.scheme()),
-    }
-}
+/// Logs, equal when they say the same: not every endpoint adds the time of the block.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+struct Logs(Vec<Log>);
 
-fn bounded(text: &str) -> String {
-    let text: String = text.chars().filter(|c| !c.is_control()).take(MAX_MESSAGE).collect();
-    // A URL in a foreign text may carry credentials.
-    text.split_whitespace()
-        .map(|word| if word.contains("://") { "<url>" } else { word })
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn secrets_of_endpoints_are_not_shown() {
-        let url = Url::parse("https://user:pass@rpc.example/v2/key?token=1").unwrap();
-        assert_eq!(without_secrets(&url), "https://rpc.example:443");
-        assert_eq!(bounded("failed at https://rpc.example/key now"), "failed at <url> now");
+impl PartialEq for Logs {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |a: &Log, b: &Log| {
+            a.inner == b.inner
+                && a.block_hash == b.block_hash
+                && a.log_index == b.log_index
+                && a.block_number == b.block_number
+                && a.transaction_hash == b.transaction_hash
+        };
+        self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(|(a, b)| same(a, b))
     }
 }

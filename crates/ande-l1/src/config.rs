@@ -21,7 +21,8 @@ pub enum Finality {
 /// The settlement chain of a deployment.
 #[derive(Clone, Debug)]
 pub struct L1Config {
-    /// HTTP endpoints of the settlement chain; the first that works is used.
+    /// HTTP endpoints of the settlement chain. What the view says is what a majority of them says;
+    /// for anything else the first that works is used.
     pub rpc_urls: Vec<Url>,
     /// Expected chain id; every endpoint is checked before it is used.
     pub chain_id: u64,

@@ -31,6 +31,20 @@ pub enum L1Error {
         /// Chain id of the endpoint.
         got: u64,
     },
+    /// The endpoints contradict each other, or too few answer.
+    #[error(
+        "{agreeing} of {configured} endpoints of the settlement chain give the same answer to {method}, {needed} must"
+    )]
+    NoMajority {
+        /// JSON-RPC method.
+        method: &'static str,
+        /// Configured endpoints.
+        configured: usize,
+        /// How many must say the same.
+        needed: usize,
+        /// How many do.
+        agreeing: usize,
+    },
     /// The endpoint answered with an error.
     #[error("the settlement chain refused {method}: {message} (code {code})")]
     Rpc {
@@ -86,7 +100,11 @@ impl L1Error {
     pub const fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Unreachable { .. } | Self::Rpc { .. } | Self::UnknownBlock(_) | Self::Blobs(_)
+            Self::Unreachable { .. }
+                | Self::NoMajority { .. }
+                | Self::Rpc { .. }
+                | Self::UnknownBlock(_)
+                | Self::Blobs(_)
         )
     }
 }

@@ -1,7 +1,7 @@
 //! Settlement chain: what is final there, which validators the contract froze, and a transaction
 //! manager that never loses or repeats a transaction.
 //!
-//! * [`L1Client`] asks the chain over several endpoints.
+//! * [`L1Client`] asks the chain over several endpoints: one of them, or a majority.
 //! * [`check_deployment`] refuses contracts that are not this node's; [`check_timing`] refuses
 //!   times with which the chain would stop at every epoch.
 //! * [`L1Reader`] follows the chain, stores frozen sets by epoch and the forced queue, and publishes
@@ -13,8 +13,11 @@ mod blobs;
 mod client;
 mod config;
 mod deployment;
+mod endpoints;
 mod error;
 mod forced;
+mod heads;
+mod quorum;
 mod reader;
 mod sets;
 #[cfg(feature = "test-support")]
@@ -29,6 +32,7 @@ pub use blobs::{
 pub use client::{Answer, L1Block, L1Client, Params};
 pub use config::{Finality, L1Config};
 pub use deployment::{check_deployment, read_config};
+pub use endpoints::{EndpointStatus, Standing};
 pub use error::{DeploymentError, L1Error};
 pub use reader::{L1Reader, ReaderError};
 pub use sets::read_set;

@@ -103,10 +103,11 @@ impl L1Reader {
         l2_chain_id: u64,
         l2_genesis_hash: B256,
     ) -> Result<ContractConfig, DeploymentError> {
-        check_deployment(&self.client, &self.config, l2_chain_id, l2_genesis_hash).await
+        check_deployment(&self.client.by_majority(), &self.config, l2_chain_id, l2_genesis_hash)
+            .await
     }
 
-    /// Follows the chain until `shutdown`. An unreachable or misbehaving chain is shown in the view
+    /// Follows the chain until `shutdown`, believing a majority of the endpoints. An unreachable or misbehaving chain is shown in the view
     /// and tried again for ever; the task ends with an error only when the stored sets are in doubt
     /// or cannot be written.
     #[must_use]
@@ -117,7 +118,7 @@ impl L1Reader {
     ) -> (watch::Receiver<L1View>, JoinHandle<Result<(), ReaderError>>) {
         let (sender, receiver) = watch::channel(L1View::default());
         let follower = Follower {
-            reader: self,
+            reader: Self { client: self.client.by_majority(), config: self.config },
             store,
             view: sender,
             next_epoch: None,
@@ -125,6 +126,7 @@ impl L1Reader {
             forced_behind: false,
             events: B256::ZERO,
             final_read: None,
+            known_final: None,
             read_at: None,
             block_times: VecDeque::new(),
             reported: None,
@@ -154,6 +156,8 @@ struct Follower {
     events: B256,
     /// Number of the final block up to which the final state was read.
     final_read: Option<u64>,
+    /// Highest final block seen by this process.
+    known_final: Option<L1Block>,
     /// When the latest state was read as a whole.
     read_at: Option<Instant>,
     /// Times between the last blocks.
@@ -195,7 +199,9 @@ impl Follower {
         }
         // The next success must read everything: events may have been missed.
         self.read_at = None;
+        let endpoints = self.reader.client.endpoints();
         self.view.send_if_modified(|view| {
+            view.endpoints = endpoints;
             let changed = view.error.as_ref() != Some(&text);
             view.error = Some(text);
             changed
@@ -213,13 +219,18 @@ impl Follower {
         if fresh && self.view.borrow().latest_hash == latest.hash {
             self.view.send_if_modified(|view| {
                 view.last_ok = Some(Instant::now());
+                view.endpoints = client.endpoints();
                 false
             });
             return Ok(());
         }
-        let final_block = self.final_block(&latest).await?;
+        let mut final_block = self.final_block(&latest).await?;
         self.check_final(&final_block).await?;
         let mut next = self.view.borrow().clone();
+        if let Some(known) = self.known_final.filter(|known| known.number > final_block.number) {
+            // An endpoint that fell behind is one of the majority now.
+            final_block = known;
+        }
         let events = self.events(&final_block, &latest).await?;
         if !fresh || events.latest != self.events {
             self.read_latest(&mut next, &latest).await?;
@@ -242,6 +253,8 @@ impl Follower {
         next.final_block = final_block.number;
         next.final_hash = final_block.hash;
         next.last_ok = Some(Instant::now());
+        next.endpoints = client.endpoints();
+        self.known_final = Some(final_block);
         next.error = None;
         self.view.send_replace(next);
         Ok(())

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod liar;
+
 use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -19,6 +21,7 @@ use ande_contracts::{AndeConsensus, AndeSequencerCoordinator as Coordinator, And
 use ande_primitives::{Domain, NodeKey, ValidatorKey};
 use url::Url;
 
+pub use self::liar::{Liar, Lie};
 use crate::{Finality, L1Client, L1Config};
 
 /// Chain id of the test chain.

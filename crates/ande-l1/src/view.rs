@@ -7,6 +7,8 @@ use ande_contracts::{AndeConsensus, AndeSequencerCoordinator as Coordinator};
 use ande_primitives::{Epoch, Era, Height, Member, NodeId, QuorumFraction, ScheduleRules, Term};
 use serde::{Deserialize, Serialize};
 
+use crate::EndpointStatus;
+
 /// The last batch that the contract accepted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -176,6 +178,8 @@ pub struct L1View {
     pub final_hash: B256,
     /// When the chain was last read without an error.
     pub last_ok: Option<Instant>,
+    /// The endpoints and how they compared at the last look.
+    pub endpoints: Vec<EndpointStatus>,
     /// Why the last read failed; none after a successful one.
     pub error: Option<String>,
     /// Era at the final block.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ande_l1::{
     Finality, L1Reader, L1View, ReaderError,
-    test_support::{Plan, TestL1, eventually},
+    test_support::{Liar, Plan, TestL1, eventually},
 };
 use ande_primitives::{Epoch, Height};
 use ande_store::{Store, StoreError};
@@ -208,13 +208,16 @@ async fn the_next_endpoint_is_used_when_one_fails() {
     let store = common::store(&l1, dir.path()).await;
     let mut config = l1.config(Finality::Depth(1));
     config.rpc_urls.insert(0, "http://127.0.0.1:1/secret-key".parse().unwrap());
+    // Two of three are a majority.
+    let third = Liar::start(l1.anvil.url()).await;
+    config.rpc_urls.push(third.url());
     let reader = Reader::with(config, &store);
     let view = reader.until("launched", |view| view.launched).await;
     assert_eq!(view.final_block + 1, view.latest);
     l1.anvil.stop().await;
-    let view = reader.until("both are down", |view| view.error.is_some()).await;
+    let view = reader.until("all are down", |view| view.error.is_some()).await;
     let error = view.error.unwrap();
-    assert!(error.contains("2 endpoints tried") && !error.contains("secret"), "{error}");
+    assert!(error.contains("3 endpoints tried") && !error.contains("secret"), "{error}");
     reader.stop().await;
 }
 

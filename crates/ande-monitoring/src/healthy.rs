@@ -37,6 +37,8 @@ const OF_NODES: &[(&str, &str, &str)] = &[
     ("l2_batcher_queue_depth", "", "5"),
     ("l2_admission_queue_capacity", "", "20000"),
     ("ande_l1_up", "", "1"),
+    ("ande_l1_endpoints", "", "3"),
+    ("ande_l1_endpoints_agreeing", "", "3"),
     ("ande_l1_view_age_seconds", "", "1"),
     ("ande_l1_final_block", "", "100+1"),
     ("ande_l1_frozen_epoch", "", "5"),

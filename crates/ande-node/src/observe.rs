@@ -8,7 +8,7 @@ use std::{
 
 use ande_consensus::{EnginePhase, Heads, TransactionIngress, View};
 use ande_execution::{ClientHealth, ClientStatus};
-use ande_l1::{L1View, ValidatorStatus};
+use ande_l1::{EndpointStatus, L1View, Standing, ValidatorStatus};
 use ande_peer::PeerClient;
 use ande_primitives::Epoch;
 use ande_store::Store;
@@ -125,6 +125,9 @@ impl Observed {
         let metrics = &self.metrics;
         let l1 = self.l1.borrow();
         metrics.l1_up.set_flag(l1.error.is_none() && l1.last_ok.is_some());
+        let agrees = |endpoint: &&EndpointStatus| endpoint.standing == Standing::Agrees;
+        metrics.l1_endpoints.set(l1.endpoints.len() as u64);
+        metrics.l1_endpoints_agreeing.set(l1.endpoints.iter().filter(agrees).count() as u64);
         metrics.l1_latest_block.set(l1.latest);
         metrics.l1_final_block.set(l1.final_block);
         if let Some(last) = l1.last_ok {

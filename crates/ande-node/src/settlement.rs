@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use alloy::eips::BlockNumberOrTag;
 use alloy_primitives::B256;
 use ande_l1::{DeploymentError, Finality, L1Error, L1Reader, Timing, check_timing};
 use ande_store::Store;
@@ -73,8 +74,9 @@ async fn verify_once(
 
 /// The settlement chain's block time and finality depth, as they are now.
 async fn measure(reader: &L1Reader, config: &NodeConfig) -> Result<Timing, L1Error> {
-    let client = reader.client();
-    let latest = client.latest_number().await?;
+    let client = reader.client().by_majority();
+    let latest = client.block(BlockNumberOrTag::Latest).await?;
+    let latest = latest.ok_or_else(|| L1Error::UnknownBlock("latest".to_owned()))?.number;
     let mut times = Vec::new();
     for number in latest.saturating_sub(SAMPLE)..=latest {
         let block = client.block(number.into()).await?;
@@ -84,8 +86,8 @@ async fn measure(reader: &L1Reader, config: &NodeConfig) -> Result<Timing, L1Err
         Finality::Depth(depth) => depth,
         Finality::Finalized | Finality::Safe => {
             let tag = match config.finality {
-                Finality::Safe => alloy::eips::BlockNumberOrTag::Safe,
-                _ => alloy::eips::BlockNumberOrTag::Finalized,
+                Finality::Safe => BlockNumberOrTag::Safe,
+                _ => BlockNumberOrTag::Finalized,
             };
             client.block(tag).await?.map_or(0, |block| latest.saturating_sub(block.number))
         }

@@ -183,6 +183,7 @@ fn l1(context: &Context) -> Value {
         "up": l1.is_up(),
         "age_ms": l1.age().map(millis),
         "error": l1.error,
+        "endpoints": l1.endpoints,
         "latest": l1.latest,
         "final": l1.final_block,
         "era": l1.era,

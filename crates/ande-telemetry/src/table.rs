@@ -243,6 +243,10 @@ metrics! {
     // Settlement chain.
     l1_up: Gauge = "ande_l1_up", "flag",
         "1 while the last read of the settlement chain succeeded";
+    l1_endpoints: Gauge = "ande_l1_endpoints", "endpoints",
+        "Configured endpoints of the settlement chain; more than half must say the same";
+    l1_endpoints_agreeing: Gauge = "ande_l1_endpoints_agreeing", "endpoints",
+        "Endpoints of the settlement chain that answered the last look with the majority's chain";
     l1_latest_block: Gauge = "ande_l1_latest_block", "blocks",
         "Latest settlement block seen";
     l1_final_block: Gauge = "ande_l1_final_block", "blocks",

@@ -12,13 +12,21 @@ pub(super) const ALERTS: &[Alert] = &[
         hold: "30s",
         summary: "{{ $labels.instance }} cannot read the settlement chain",
         meaning: "None of the node's endpoints of the settlement chain answers correctly. Blocks go on \
-                  until the end of the epoch, whose successor must be read there; batches wait.",
+                  until the end of the epoch, whose successor must be read there; batches wait. Of several \
+                  endpoints more than half must answer the same: two that contradict each other, or one \
+                  of two that is down, look like this too.",
         look: &["curl -s $OPS/status | jq .l1", "cast block-number --rpc-url $L1"],
         act: &[
             "All nodes at once: the provider or the chain is down. One node: its network or its `l1.rpc_urls`.",
-            "Give each node endpoints of two providers in `l1.rpc_urls`; a restart takes them up.",
+            "Give each node endpoints of three providers in `l1.rpc_urls`; a restart takes them up. \
+             With two the node depends on both.",
         ],
-        hides: &["AndeSettlementStale", "AndePostFailures", "AndeSafeHeadStuck"],
+        hides: &[
+            "AndeSettlementStale",
+            "AndeSettlementEndpoints",
+            "AndePostFailures",
+            "AndeSafeHeadStuck",
+        ],
         case: Case {
             set: &[("ande_l1_up{job=\"sequencer\",instance=\"node-4\"}", "1x20 0x180")],
             down: &[],
@@ -44,6 +52,35 @@ pub(super) const ALERTS: &[Alert] = &[
             )],
             down: &[],
             at: "10m",
+            fires: &[NODE_4],
+            also: &[],
+        },
+    },
+    Alert {
+        name: "AndeSettlementEndpoints",
+        severity: Ticket,
+        expr: "ande_l1_endpoints_agreeing < ande_l1_endpoints",
+        hold: "10m",
+        summary: "{{ $labels.instance }}: an endpoint of the settlement chain fails or contradicts the others",
+        meaning: "One of the node's endpoints is down, far behind, or serves another chain than the majority. \
+                  The node does without it as long as more than half of them agree.",
+        look: &[
+            "curl -s $OPS/status | jq '.l1.endpoints'",
+            "cast block finalized --field hash --rpc-url $L1",
+        ],
+        act: &[
+            "`silent` and `behind`: the provider has a fault or limits the node; `differs`: it serves another \
+             chain, do not trust it.",
+            "Replace the endpoint in `l1.rpc_urls` and restart the node.",
+        ],
+        hides: &[],
+        case: Case {
+            set: &[(
+                "ande_l1_endpoints_agreeing{job=\"sequencer\",instance=\"node-4\"}",
+                "3x20 2x180",
+            )],
+            down: &[],
+            at: "30m",
             fires: &[NODE_4],
             also: &[],
         },

@@ -102,6 +102,14 @@ pub(super) const DASHBOARD: Dashboard = Dashboard {
             panels: &[
                 states("Readable", &[q("ande_l1_up{instance=~\"$instance\"}", "{{instance}}")]),
                 lines(
+                    "Endpoints that agree",
+                    "none",
+                    &[
+                        q("ande_l1_endpoints_agreeing{instance=~\"$instance\"}", "{{instance}}"),
+                        q("max(ande_l1_endpoints)", "configured"),
+                    ],
+                ),
+                lines(
                     "Age of the last reading",
                     "s",
                     &[q("ande_l1_view_age_seconds{instance=~\"$instance\"}", "{{instance}}")],

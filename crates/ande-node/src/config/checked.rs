@@ -294,6 +294,9 @@ impl NodeConfig {
         if raw.l1.rpc_urls.is_empty() {
             c.problem("l1.rpc_urls needs at least one endpoint".into());
         }
+        if l1_urls.iter().enumerate().any(|(index, url)| l1_urls[..index].contains(url)) {
+            c.problem("l1.rpc_urls names an endpoint twice; each counts once".into());
+        }
         let finality = match raw.l1.finality {
             RawFinality::Finalized => Finality::Finalized,
             RawFinality::Safe => Finality::Safe,
@@ -495,6 +498,14 @@ mod tests {
         ] {
             assert!(problems.iter().any(|p| p.contains(key)), "{key} not in {problems:?}");
         }
+    }
+
+    #[test]
+    fn an_endpoint_counts_once() {
+        let mut raw = usable();
+        raw.l1.rpc_urls = vec!["http://a:1/".into(), "http://b:1".into(), "http://a:1".into()];
+        let problems = NodeConfig::check(raw, Path::new("."), None).unwrap_err().0;
+        assert!(problems.iter().any(|p| p.contains("l1.rpc_urls")), "{problems:?}");
     }
 
     fn with_client(more: &str) -> RawConfig {

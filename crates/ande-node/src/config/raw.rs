@@ -232,7 +232,8 @@ pub enum RawFinality {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawL1 {
-    /// JSON-RPC endpoints, tried in order.
+    /// JSON-RPC endpoints of different providers. The node believes what more than half of them say
+    /// and asks the first that works for the rest.
     pub rpc_urls: Vec<String>,
     /// Chain id the endpoints must have.
     pub chain_id: Option<u64>,

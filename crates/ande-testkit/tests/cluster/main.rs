@@ -3,6 +3,7 @@
 mod client;
 mod crashes;
 mod damage;
+mod endpoints;
 mod forced;
 mod hostile;
 mod membership;
