@@ -15,9 +15,9 @@ use alloy::{
 };
 use ande_contracts::{AndeToken, ContractError};
 use ande_l1::{
-    Blob, BlobBundle, BlobForm, BlobSource, FeePolicy, TxConfig, TxError, TxManager, TxRequest,
-    TxStatus,
-    test_support::{Plan, TestL1, TestValidator, eventually},
+    Blob, BlobBundle, BlobForm, BlobSource, FeePolicy, L1Client, TxConfig, TxError, TxManager,
+    TxRequest, TxStatus,
+    test_support::{Liar, Lie, Plan, TestL1, TestValidator, eventually},
 };
 use ande_store::{L1TxState, Store};
 
@@ -489,4 +489,116 @@ async fn a_blob_fee_above_the_limit_is_not_paid() {
     let refused = manager.send("dear", &request).await;
     assert!(matches!(refused, Err(TxError::BlobFeeLimit { limit: 10, .. })), "{refused:?}");
     assert_eq!(setup.used_nonces().await, 0);
+}
+
+/// A request whose sender gave up, and one of the other pool after it.
+async fn cancelled_for(old: TxRequest, new: TxRequest) {
+    let setup = Setup::new().await;
+    setup.l1.automine(false).await;
+    let manager = setup.manager(quick());
+    {
+        let send = manager.send("old", &old);
+        tokio::pin!(send);
+        let is_broadcast = async || {
+            let rows = setup.store.l1_txs_for("old").await.unwrap();
+            rows.first().filter(|row| row.state == L1TxState::Broadcast).map(|_| ())
+        };
+        tokio::select! {
+            _ = &mut send => panic!("nothing is mined"),
+            () = eventually("broadcast", is_broadcast) => {}
+        }
+    }
+    let config = TxConfig { resubmit_after: Duration::from_millis(300), ..quick() };
+    let manager = setup.manager(config);
+    let send = manager.send("new", &new);
+    tokio::pin!(send);
+    let mine = async {
+        eventually("cancelled", async || {
+            let rows = setup.store.l1_txs_for("cancel").await.unwrap();
+            rows.into_iter().find(|row| row.state == L1TxState::Broadcast)
+        })
+        .await;
+        setup.l1.automine(true).await;
+        setup.l1.mine(1).await;
+        std::future::pending::<()>().await;
+    };
+    let outcome = tokio::select! {
+        outcome = &mut send => outcome.unwrap(),
+        () = mine => unreachable!(),
+    };
+    assert_eq!((outcome.nonce, &outcome.status), (1, &TxStatus::Succeeded));
+    assert_eq!(setup.used_nonces().await, 2);
+    let row = setup.store.l1_txs_for("cancel").await.unwrap().remove(0);
+    let empty = TxEnvelope::decode_2718(&mut row.raw.as_ref()).unwrap();
+    assert_eq!((empty.to(), empty.input().len()), (Some(setup.sender.key.address()), 0));
+    assert_eq!(empty.gas_limit(), 21_000);
+    assert_eq!(
+        empty.blob_versioned_hashes().map(<[_]>::len),
+        old.blobs.is_some().then_some(1),
+        "of the pool that has to be cleared, as small as it takes"
+    );
+    for old in setup.store.l1_txs_for("old").await.unwrap() {
+        assert!(setup.l1.client().receipt(old.hash).await.unwrap().is_none(), "not sent after all");
+    }
+}
+
+/// A call to the account's own address: it does nothing.
+fn nothing(blobs: Option<Arc<BlobBundle>>) -> TxRequest {
+    let to = common::validators(1).remove(0).key.address();
+    TxRequest { to, input: Bytes::from_static(&[7; 40]), gas_limit: Some(200_000), blobs }
+}
+
+#[tokio::test]
+async fn stuck_blobs_are_cancelled_for_a_call() {
+    let blobs = bundle(9, 2, BlobForm::Eip7594);
+    cancelled_for(nothing(Some(blobs)), nothing(None)).await;
+}
+
+#[tokio::test]
+async fn a_stuck_call_is_cancelled_for_blobs() {
+    let blobs = bundle(8, 1, BlobForm::Eip4844);
+    cancelled_for(nothing(None), nothing(Some(blobs))).await;
+}
+
+#[tokio::test]
+async fn a_blob_fee_a_hundred_times_higher_is_paid() {
+    const USUAL: u64 = 1_000_000_000;
+    let setup = Setup::new().await;
+    let pool = Liar::start(setup.l1.anvil.url()).await;
+    let client =
+        L1Client::new(&[pool.url()], setup.l1.client().chain_id(), Duration::from_secs(5)).unwrap();
+    let config = TxConfig { resubmit_after: Duration::from_millis(300), ..quick() };
+    let manager = TxManager::new(client, setup.store.clone(), &setup.sender.key, config);
+    pool.tell(Lie::BlobFee(USUAL));
+    let request = TxRequest { blobs: Some(bundle(5, 1, BlobForm::Eip4844)), ..setup.approve(1) };
+    assert_eq!(manager.send("usual", &request).await.unwrap().nonce, 0);
+    setup.l1.automine(false).await;
+    let request = TxRequest { blobs: Some(bundle(6, 1, BlobForm::Eip4844)), ..setup.approve(2) };
+    let send = manager.send("dear", &request);
+    tokio::pin!(send);
+    let rise = async {
+        let rows = async || setup.store.l1_txs_for("dear").await.unwrap();
+        eventually("broadcast", async || (!rows().await.is_empty()).then_some(())).await;
+        // Its block does not come; meanwhile everybody wants blobs.
+        pool.tell(Lie::BlobFee(100 * USUAL));
+        eventually("replaced", async || (rows().await.len() >= 2).then_some(())).await;
+        setup.l1.automine(true).await;
+        setup.l1.mine(1).await;
+        std::future::pending::<()>().await;
+    };
+    let outcome = tokio::select! {
+        outcome = &mut send => outcome.unwrap(),
+        () = rise => unreachable!(),
+    };
+    assert_eq!((outcome.nonce, setup.used_nonces().await), (1, 2));
+    let caps: Vec<u128> = setup
+        .store
+        .l1_txs_for("dear")
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| TxEnvelope::decode_2718(&mut row.raw.as_ref()).unwrap())
+        .map(|envelope| envelope.max_fee_per_blob_gas().unwrap())
+        .collect();
+    assert!(caps.iter().any(|cap| *cap >= 200 * u128::from(USUAL)), "{caps:?}");
 }

@@ -209,6 +209,7 @@ pub struct Node {
     pub validator: TestValidator,
     pub config: BatcherConfig,
     pub finality: Finality,
+    pub resubmit_after: Duration,
     dir: tempfile::TempDir,
     pub running: Option<Running>,
 }
@@ -265,7 +266,7 @@ impl Node {
                 confirmations: 1,
                 poll_interval: Duration::from_millis(50),
                 rebroadcast_after: Duration::from_millis(500),
-                resubmit_after: Duration::from_secs(20),
+                resubmit_after: self.resubmit_after,
                 send_timeout: Duration::from_secs(120),
                 fees: FeePolicy::default(),
             },
@@ -394,6 +395,7 @@ impl Cluster {
                 validator: validator.clone(),
                 config,
                 finality: Finality::Finalized,
+                resubmit_after: Duration::from_secs(20),
                 dir: tempfile::tempdir().unwrap(),
                 running: None,
             };

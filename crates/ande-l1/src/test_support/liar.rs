@@ -5,7 +5,11 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use alloy::primitives::U64;
+use alloy::{
+    consensus::{Transaction as _, TxEnvelope},
+    eips::Decodable2718 as _,
+    primitives::{Bytes, U64},
+};
 use axum::{
     Json, Router,
     extract::State,
@@ -30,6 +34,10 @@ pub enum Lie {
     State,
     /// Every tenth request fails, in two ways by turns.
     Errors,
+    /// Transactions have another input.
+    Data,
+    /// Blob gas costs so much: transactions that offer less are refused.
+    BlobFee(u64),
 }
 
 /// Blocks that a fork is ahead.
@@ -104,6 +112,14 @@ async fn answer(State(shared): State<Arc<Shared>>, Json(mut request): Json<Value
             }
         };
     }
+    if let Lie::BlobFee(fee) = lie
+        && offers_less(&request, fee)
+    {
+        let message = "max fee per blob gas less than block blob gas fee";
+        let error = json!({"code": -32_000, "message": message});
+        return Json(json!({"jsonrpc": "2.0", "id": request["id"], "error": error}))
+            .into_response();
+    }
     let ahead = lie == Lie::Fork && is_head(&request["params"][0]);
     bend_request(&mut request, lie);
     let Ok(response) = shared.http.post(shared.upstream.clone()).json(&request).send().await else {
@@ -152,8 +168,31 @@ fn bend_answer(method: &str, result: &mut Value, lie: Lie, ahead: bool) {
         }
         (Lie::State, "eth_call") => flip(result),
         (Lie::State, "eth_getLogs") => *result = json!([]),
+        (Lie::BlobFee(fee), "eth_blobBaseFee") => *result = json!(U64::from(fee)),
+        (Lie::Data, "eth_getTransactionByHash") if result.is_object() => {
+            flip_middle(&mut result["input"]);
+        }
         _ => {}
     }
+}
+
+/// Whether a request sends a transaction whose cap is lower.
+fn offers_less(request: &Value, fee: u64) -> bool {
+    if request["method"] != "eth_sendRawTransaction" {
+        return false;
+    }
+    let raw: Bytes = serde_json::from_value(request["params"][0].clone()).unwrap();
+    let transaction = TxEnvelope::decode_2718(&mut raw.as_ref()).unwrap();
+    transaction.max_fee_per_blob_gas().is_some_and(|cap| cap < u128::from(fee))
+}
+
+/// Changes a digit in the middle of a hexadecimal text.
+fn flip_middle(text: &mut Value) {
+    let Some(old) = text.as_str() else { return };
+    let (head, tail) = old.split_at(old.len() / 2);
+    let mut head = json!(head);
+    flip(&mut head);
+    *text = json!(head.as_str().unwrap_or_default().to_owned() + tail);
 }
 
 /// Changes the last digit of a hexadecimal text.

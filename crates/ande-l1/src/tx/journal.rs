@@ -6,7 +6,8 @@ use alloy::{
         TxEip4844WithSidecar, TxEnvelope,
     },
     eips::{
-        Decodable2718 as _, Encodable2718 as _, eip7594::BlobTransactionSidecarVariant as Sidecar,
+        Decodable2718 as _, Encodable2718 as _,
+        eip7594::{BlobTransactionSidecarVariant as Sidecar, CELLS_PER_EXT_BLOB},
     },
     network::TxSignerSync as _,
     primitives::{Address, B256, Bytes, TxKind, U256},
@@ -14,7 +15,7 @@ use alloy::{
 };
 use ande_store::L1TxRow;
 
-use super::{Fees, TxError};
+use super::{Fees, TxError, fees::calldata_floor};
 
 /// Everything that is signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +56,26 @@ impl Draft {
             }
         }
         Ok(draft)
+    }
+
+    /// The cheapest transaction of the same nonce and pool: one to `own` account without input, with
+    /// one blob where there are blobs, because their pool takes nothing else.
+    pub(super) fn emptied(mut self, own: Address) -> Self {
+        (self.to, self.input, self.gas) = (own, Bytes::new(), calldata_floor(&[]));
+        match &mut self.blobs {
+            None => {}
+            Some(Sidecar::Eip4844(sidecar)) => {
+                sidecar.blobs.truncate(1);
+                sidecar.commitments.truncate(1);
+                sidecar.proofs.truncate(1);
+            }
+            Some(Sidecar::Eip7594(sidecar)) => {
+                sidecar.blobs.truncate(1);
+                sidecar.commitments.truncate(1);
+                sidecar.cell_proofs.truncate(CELLS_PER_EXT_BLOB);
+            }
+        }
+        self
     }
 
     /// Hash and bytes of the signed transaction, as pools take it.

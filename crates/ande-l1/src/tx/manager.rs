@@ -179,9 +179,9 @@ impl TxManager {
                     continue;
                 }
                 // Pools keep transactions with blobs apart and give an account to one of them: what
-                // is open goes first.
+                // is open goes first, or is cancelled.
                 Some((_, slot)) if is_of_the_other_pool(&slot, request)? => {
-                    self.settle(slot, None, deadline).await?;
+                    self.clear(slot, deadline).await?;
                     continue;
                 }
                 Some((nonce, slot)) => self.take_over(nonce, slot, purpose, request).await?,

@@ -46,12 +46,21 @@ pub(super) fn classify(message: &str) -> Broadcast {
         "fee too low",
         "less than block base fee",
         "max fee per gas less",
+        "max fee per blob gas",
     ]) {
         Broadcast::Underpriced
     } else if has(&["insufficient funds", "insufficientfunds", "insufficient balance"]) {
         Broadcast::InsufficientFunds(message.to_owned())
-    } else if has(&["txpool is full", "pool is full", "too many requests", "rate limit", "timeout"])
-    {
+    } else if has(&[
+        "txpool is full",
+        "pool is full",
+        "too many requests",
+        "rate limit",
+        "timeout",
+        // Transactions of the other kind hold the account until they are in a block.
+        "already reserved",
+        "conflicting transaction type",
+    ]) {
         Broadcast::Unclear(message.to_owned())
     } else {
         Broadcast::Refused(message.to_owned())
@@ -72,6 +81,8 @@ mod tests {
             ("OldNonce", Broadcast::NonceTooLow),
             ("replacement transaction underpriced", Broadcast::Underpriced),
             ("transaction underpriced", Broadcast::Underpriced),
+            ("max fee per blob gas less than block blob gas fee", Broadcast::Underpriced),
+            ("blob gas price (9) is greater than max fee per blob gas (1)", Broadcast::Underpriced),
         ] {
             assert_eq!(classify(text), expected, "{text}");
         }
@@ -80,6 +91,7 @@ mod tests {
             Broadcast::InsufficientFunds(_)
         ));
         assert!(matches!(classify("txpool is full"), Broadcast::Unclear(_)));
+        assert!(matches!(classify("address already reserved"), Broadcast::Unclear(_)));
         assert!(matches!(classify("exceeds block gas limit"), Broadcast::Refused(_)));
     }
 }

@@ -19,6 +19,8 @@ use super::{
 };
 use crate::L1Error;
 
+/// Purpose of transactions that do nothing.
+const CANCEL: &str = "cancel";
 /// Looks at a used nonce without a receipt before the transaction counts as foreign.
 const FOREIGN_AFTER: u32 = 5;
 
@@ -30,8 +32,18 @@ enum Progress {
     Settled(Option<TxOutcome>),
 }
 
+/// What replaces a transaction that takes too long.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Remedy {
+    /// The same call with higher fees.
+    Bump,
+    /// Nothing, as cheaply as its pool allows: the nonce has to be used up.
+    Cancel,
+}
+
 /// What was done for an open nonce, and when.
 struct Watch {
+    remedy: Remedy,
     started: Instant,
     offered: Instant,
     replaced: Instant,
@@ -40,9 +52,9 @@ struct Watch {
 }
 
 impl Watch {
-    fn new() -> Self {
+    fn new(remedy: Remedy) -> Self {
         let now = Instant::now();
-        Self { started: now, offered: now, replaced: now, unseen: 0 }
+        Self { remedy, started: now, offered: now, replaced: now, unseen: 0 }
     }
 }
 
@@ -210,12 +222,28 @@ impl TxManager {
     /// A settlement chain that cannot be asked is waited for until the deadline.
     pub(super) async fn settle(
         &self,
-        mut slot: Slot,
+        slot: Slot,
         wanted: Option<(&str, &TxRequest)>,
         deadline: Instant,
     ) -> Result<Option<TxOutcome>, TxError> {
+        self.watch(slot, wanted, Watch::new(Remedy::Bump), deadline).await
+    }
+
+    /// Gets an open nonce out of the way of a transaction for the other pool: waits for its block,
+    /// and when that takes too long replaces it by an empty transaction of the same pool. What it
+    /// was for is sent again by whoever wants it.
+    pub(super) async fn clear(&self, slot: Slot, deadline: Instant) -> Result<(), TxError> {
+        self.watch(slot, None, Watch::new(Remedy::Cancel), deadline).await.map(|_| ())
+    }
+
+    async fn watch(
+        &self,
+        mut slot: Slot,
+        wanted: Option<(&str, &TxRequest)>,
+        mut watch: Watch,
+        deadline: Instant,
+    ) -> Result<Option<TxOutcome>, TxError> {
         let config = &self.inner.config;
-        let mut watch = Watch::new();
         loop {
             match self.advance(&mut slot, wanted, &mut watch).await {
                 Ok(Progress::Settled(outcome)) => return Ok(outcome),
@@ -266,7 +294,10 @@ impl TxManager {
         if watch.replaced.elapsed() >= config.resubmit_after {
             watch.replaced = Instant::now();
             watch.offered = Instant::now();
-            self.bump(slot).await?;
+            match watch.remedy {
+                Remedy::Bump => self.bump(slot).await?,
+                Remedy::Cancel => self.cancel(slot).await?,
+            }
         } else if watch.offered.elapsed() >= config.rebroadcast_after {
             watch.offered = Instant::now();
             if self.offer(last).await? == Broadcast::Underpriced {
@@ -339,14 +370,32 @@ impl TxManager {
     /// Replaces the transactions of an open nonce by one with higher fees. When the limit forbids
     /// that, the last one is sent again: it may have been dropped.
     async fn bump(&self, slot: &mut Slot) -> Result<(), TxError> {
+        let Some(last) = slot.last() else { return Ok(()) };
+        let (draft, purpose) = (Draft::of(last)?, last.purpose.clone());
+        self.replace(slot, &purpose, draft).await
+    }
+
+    /// Replaces them by one that does nothing.
+    async fn cancel(&self, slot: &mut Slot) -> Result<(), TxError> {
+        let Some(last) = slot.last() else { return Ok(()) };
+        let draft = Draft::of(last)?.emptied(self.address());
+        info!(nonce = draft.nonce, cancelled = %last.purpose, "settlement transaction is cancelled");
+        self.replace(slot, CANCEL, draft).await
+    }
+
+    async fn replace(
+        &self,
+        slot: &mut Slot,
+        purpose: &str,
+        mut draft: Draft,
+    ) -> Result<(), TxError> {
         let Some(last) = slot.last().cloned() else { return Ok(()) };
-        let mut draft = Draft::of(&last)?;
         let old = self.highest_fees(slot)?;
         let suggested = self.suggested(draft.blobs.is_some()).await?;
         match suggested.replacing(old).check(&self.inner.config.fees) {
             Ok(fees) => {
                 draft.fees = fees;
-                let row = self.journal_and_offer(&last.purpose, &draft).await?;
+                let row = self.journal_and_offer(purpose, &draft).await?;
                 slot.push(row);
             }
             Err(TxError::FeeLimit { needed, limit } | TxError::BlobFeeLimit { needed, limit }) => {
