@@ -28,6 +28,15 @@ pub enum BatcherError {
         #[source]
         source: BatchError,
     },
+    /// A batch on the settlement chain is none.
+    #[error("batch {index} on the settlement chain is wrong")]
+    Wrong {
+        /// Number of the batch.
+        index: u64,
+        /// What is wrong.
+        #[source]
+        source: Box<BatchError>,
+    },
     /// The set of a stored block is missing.
     #[error("the validator set of epoch {0} is not stored")]
     MissingSet(Epoch),

@@ -14,6 +14,7 @@ use crate::{
     output::{Output, note},
     schedule::{BatchesArgs, ScheduleArgs},
     validator::ValidatorCommand,
+    verify_l1::VerifyL1Args,
 };
 
 /// Validators, keys, schedule, batches, load balancer and testnets of ANDE chains.
@@ -63,6 +64,13 @@ enum Command {
         #[command(flatten)]
         args: BatchesArgs,
     },
+    /// Make the chain again from the settlement chain alone
+    VerifyL1 {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        args: VerifyL1Args,
+    },
     /// The load balancer in front of the nodes
     Haproxy {
         #[command(flatten)]
@@ -106,6 +114,7 @@ fn run(cli: Cli) -> Result<()> {
             Command::Validator { place, command } => command.run(&place, output).await,
             Command::Schedule { place, args } => args.run(&place, output).await,
             Command::Batches { place, args } => args.run(&place, output).await,
+            Command::VerifyL1 { place, args } => args.run(&place, output).await,
             Command::Haproxy { place, command } => command.run(&place, output).await,
             Command::Init(command) => command.run(output).await,
             Command::Healthcheck(args) => args.run(output).await,

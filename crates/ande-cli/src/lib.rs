@@ -14,5 +14,6 @@ mod output;
 mod schedule;
 mod send;
 mod validator;
+mod verify_l1;
 
 pub use cli::main;

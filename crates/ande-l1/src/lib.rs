@@ -34,7 +34,7 @@ pub use config::{Finality, L1Config};
 pub use deployment::{check_deployment, read_config};
 pub use endpoints::{EndpointStatus, Standing};
 pub use error::{DeploymentError, L1Error};
-pub use reader::{L1Reader, ReaderError};
+pub use reader::{L1Reader, ReaderError, read_tip};
 pub use sets::read_set;
 pub use timing::{Timing, TimingError, check_timing};
 pub use tx::{FeePolicy, Fees, TxConfig, TxError, TxManager, TxOutcome, TxRequest, TxStatus};

@@ -7,7 +7,7 @@ use std::{
 
 use alloy::{
     eips::{BlockId, BlockNumberOrTag},
-    primitives::{B256, Keccak256},
+    primitives::{Address, B256, Keccak256},
     rpc::types::Filter,
 };
 use ande_contracts::{AndeConsensus, AndeSequencerCoordinator as Coordinator};
@@ -105,6 +105,31 @@ impl L1Reader {
     ) -> Result<ContractConfig, DeploymentError> {
         check_deployment(&self.client.by_majority(), &self.config, l2_chain_id, l2_genesis_hash)
             .await
+    }
+
+    /// The final block now, as a majority of the endpoints has it.
+    ///
+    /// # Errors
+    /// When they do not answer or do not agree.
+    pub async fn final_block(&self) -> Result<L1Block, L1Error> {
+        let reader = Self { client: self.client.by_majority(), config: self.config.clone() };
+        let latest = reader.latest().await?;
+        reader.final_of(&latest).await
+    }
+
+    async fn latest(&self) -> Result<L1Block, L1Error> {
+        let latest = self.client.block(BlockNumberOrTag::Latest).await?;
+        latest.ok_or_else(|| L1Error::UnknownBlock("latest".to_owned()))
+    }
+
+    async fn final_of(&self, latest: &L1Block) -> Result<L1Block, L1Error> {
+        let tag = match self.config.finality {
+            Finality::Finalized => BlockNumberOrTag::Finalized,
+            Finality::Safe => BlockNumberOrTag::Safe,
+            Finality::Depth(0) => return Ok(*latest),
+            Finality::Depth(depth) => BlockNumberOrTag::Number(latest.number.saturating_sub(depth)),
+        };
+        self.client.block(tag).await?.ok_or_else(|| L1Error::UnknownBlock(tag.to_string()))
     }
 
     /// Follows the chain until `shutdown`, believing a majority of the endpoints. An unreachable or misbehaving chain is shown in the view
@@ -210,10 +235,7 @@ impl Follower {
 
     async fn poll(&mut self) -> Result<(), PollError> {
         let client = self.reader.client.clone();
-        let latest = client
-            .block(BlockNumberOrTag::Latest)
-            .await?
-            .ok_or_else(|| L1Error::UnknownBlock("latest".to_owned()))?;
+        let latest = self.reader.latest().await?;
         let fresh =
             !self.forced_behind && self.read_at.is_some_and(|at| at.elapsed() < FULL_READ_EVERY);
         if fresh && self.view.borrow().latest_hash == latest.hash {
@@ -224,7 +246,7 @@ impl Follower {
             });
             return Ok(());
         }
-        let mut final_block = self.final_block(&latest).await?;
+        let mut final_block = self.reader.final_of(&latest).await?;
         self.check_final(&final_block).await?;
         let mut next = self.view.borrow().clone();
         if let Some(known) = self.known_final.filter(|known| known.number > final_block.number) {
@@ -273,16 +295,6 @@ impl Follower {
             self.block_times.pop_front();
         }
         self.block_times.iter().min().copied()
-    }
-
-    async fn final_block(&self, latest: &L1Block) -> Result<L1Block, L1Error> {
-        let tag = match self.reader.config.finality {
-            Finality::Finalized => BlockNumberOrTag::Finalized,
-            Finality::Safe => BlockNumberOrTag::Safe,
-            Finality::Depth(0) => return Ok(*latest),
-            Finality::Depth(depth) => BlockNumberOrTag::Number(latest.number.saturating_sub(depth)),
-        };
-        self.reader.client.block(tag).await?.ok_or_else(|| L1Error::UnknownBlock(tag.to_string()))
     }
 
     /// A final block never goes away. If it did, nothing that is read now may be believed.
@@ -344,7 +356,7 @@ impl Follower {
         let client = &self.reader.client;
         let at = BlockId::hash(latest.hash);
         let coordinator = self.reader.config.coordinator;
-        next.tip = Some(self.read_tip(at).await?);
+        next.tip = Some(read_tip(client, coordinator, latest.hash).await?);
         next.last_term = Term(client.call(coordinator, &Coordinator::lastTermCall {}, at).await?);
         next.validators = self.read_validators(at).await?;
         // Parameters are fixed by the launch.
@@ -352,15 +364,6 @@ impl Follower {
             next.config = Some(read_config(client, self.reader.config.consensus).await?);
         }
         Ok(())
-    }
-
-    async fn read_tip(&self, at: BlockId) -> Result<BatchTip, L1Error> {
-        let client = &self.reader.client;
-        let coordinator = self.reader.config.coordinator;
-        let tip = client.call(coordinator, &Coordinator::tipCall {}, at).await?;
-        let call = Coordinator::batchHashCall { batchIndex: tip.batchIndex };
-        let hash = client.call(coordinator, &call, at).await?;
-        Ok(BatchTip::new(&tip, hash))
     }
 
     async fn read_validators(&self, at: BlockId) -> Result<Vec<ValidatorInfo>, L1Error> {
@@ -389,7 +392,7 @@ impl Follower {
         }
         next.launched = client.call(consensus, &AndeConsensus::launchedCall {}, at).await?;
         next.era = Era(client.call(consensus, &AndeConsensus::eraCall {}, at).await?);
-        next.final_tip = Some(self.read_tip(at).await?);
+        next.final_tip = Some(read_tip(&client, self.reader.config.coordinator, block.hash).await?);
         self.store_forced(&mut next.forced, block).await?;
         if !next.launched {
             return Ok(());
@@ -495,6 +498,21 @@ impl Follower {
     ) -> Result<ande_primitives::EpochSet, L1Error> {
         read_set(&self.reader.client, self.reader.config.consensus, epoch, block).await
     }
+}
+
+/// The last batch accepted up to a block.
+///
+/// # Errors
+/// When the chain cannot be asked.
+pub async fn read_tip(
+    client: &L1Client,
+    coordinator: Address,
+    block: B256,
+) -> Result<BatchTip, L1Error> {
+    let at = BlockId::hash(block);
+    let tip = client.call(coordinator, &Coordinator::tipCall {}, at).await?;
+    let call = Coordinator::batchHashCall { batchIndex: tip.batchIndex };
+    Ok(BatchTip::new(&tip, client.call(coordinator, &call, at).await?))
 }
 
 const fn cursor(block: &L1Block) -> L1Cursor {

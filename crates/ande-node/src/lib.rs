@@ -8,6 +8,7 @@ mod keyfile;
 mod node;
 mod observe;
 mod peer_service;
+mod rebuild;
 mod resync;
 mod settlement;
 mod shutdown;
@@ -18,3 +19,4 @@ pub use keyfile::{
     KeyFileError, create_node_key, create_password, create_validator_key, read_node_key,
     read_validator_key, write_secret,
 };
+pub use rebuild::{Rebuilt, rebuild};

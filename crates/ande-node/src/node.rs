@@ -394,7 +394,7 @@ async fn supervise(
     failure.map_or(Ok(()), Err)
 }
 
-fn l1_config(config: &NodeConfig) -> L1Config {
+pub(crate) fn l1_config(config: &NodeConfig) -> L1Config {
     L1Config {
         rpc_urls: config.l1_urls.clone(),
         chain_id: config.l1_chain_id,

@@ -30,6 +30,7 @@ use crate::{
     client_block::Material,
     forced::{Forced, Insistence, check_outcomes, count_included},
     ordering::{judge_order, reorder},
+    replay::Replay,
     rules::{ForcedPosition, HeaderFault, check_header},
     unposted::{Unposted, room},
 };
@@ -70,15 +71,15 @@ impl std::fmt::Debug for ChainParts {
 
 /// The tip, with what the next block needs to know of it.
 #[derive(Clone, Copy, Debug)]
-struct Tip {
-    parent: Parent,
+pub(crate) struct Tip {
+    pub(crate) parent: Parent,
     execution_hash: B256,
     forced: ForcedPosition,
     since: Instant,
 }
 
 impl Tip {
-    fn genesis(genesis_hash: B256) -> Self {
+    pub(crate) fn genesis(genesis_hash: B256) -> Self {
         let parent = Parent {
             height: Height(0),
             hash: genesis_hash,
@@ -93,7 +94,7 @@ impl Tip {
         }
     }
 
-    fn of(header: &Header) -> Self {
+    pub(crate) fn of(header: &Header) -> Self {
         let parent = Parent {
             height: header.height,
             hash: header.hash(),
@@ -651,29 +652,18 @@ async fn replay(
     let missing = |height: Height| {
         SequencerError::Inconsistent(format!("block {height} is missing in the database"))
     };
-    let mut parent = match head {
+    let parent = match head {
         Height(0) => genesis,
         height => {
             let commit = store.commit_at(height).await?.ok_or_else(|| missing(height))?;
             Tip::of(&commit.block.header)
         }
     };
-    while parent.parent.height < tip {
-        let height = parent.parent.height.next();
+    let mut replay = Replay::after(executor, parent);
+    while replay.height() < tip {
+        let height = replay.height().next();
         let commit = store.commit_at(height).await?.ok_or_else(|| missing(height))?;
-        let header = &commit.block.header;
-        let attributes = attributes(&parent, header.timestamp_ms, header.proposer);
-        let payload = Payload::of_block(&commit.block);
-        let status = executor.adopt(&attributes, &payload).await?;
-        if status != PayloadStatus::Valid {
-            return Err(SequencerError::Inconsistent(format!(
-                "stored block {height} does not execute again: {status:?}"
-            )));
-        }
-        reach("replay-after-execute").await;
-        executor.commit(header.execution_hash).await?;
-        reach("replay-after-commit").await;
-        parent = Tip::of(header);
+        replay.block(&commit.block).await?;
         if told.elapsed() >= REPLAY_REPORT {
             told = Instant::now();
             info!(at = height.0, to = tip.0, "replaying");
@@ -682,7 +672,7 @@ async fn replay(
     Ok(())
 }
 
-fn attributes(tip: &Tip, timestamp_ms: u64, proposer: Address) -> Attributes {
+pub(crate) fn attributes(tip: &Tip, timestamp_ms: u64, proposer: Address) -> Attributes {
     Attributes {
         number: tip.parent.height.next().0,
         timestamp_ms,

@@ -10,6 +10,7 @@ mod membership;
 mod outage;
 mod posting;
 mod proposer;
+mod rebuild;
 mod slashing;
 mod spread;
 mod tools;

@@ -1,0 +1,129 @@
+//! The batches of a deployment, read from the settlement chain alone and proved.
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::{Address, B256};
+use ande_batch::{BatchContent, BatchTip, Claim, verify};
+use ande_l1::{BlobSource, L1Block, L1Client, read_set, read_tip};
+use ande_primitives::{BatchHeader, Domain, Epoch, EpochSet};
+
+use crate::{
+    BatcherError,
+    accepted::{Acceptance, Accepted},
+    certify::checkpoint_of,
+};
+
+/// Where a history is read.
+#[derive(Clone, Debug)]
+pub struct HistorySource {
+    /// The settlement chain; believed by majority.
+    pub client: L1Client,
+    /// Where blobs are read.
+    pub blobs: BlobSource,
+    /// The `AndeConsensus` contract.
+    pub consensus: Address,
+    /// The `AndeSequencerCoordinator` contract.
+    pub coordinator: Address,
+    /// Domain of all signatures.
+    pub domain: Domain,
+    /// Hash of the L2 genesis block.
+    pub genesis_hash: B256,
+}
+
+/// A batch that follows the one before it, with a quorum's certificates over header and last block.
+#[derive(Clone, Debug)]
+pub struct ProvenBatch {
+    /// Its header.
+    pub header: BatchHeader,
+    /// Its blocks.
+    pub content: BatchContent,
+    /// Bytes of its data.
+    pub bytes: usize,
+    /// Settlement block that accepted it.
+    pub l1_block: u64,
+}
+
+/// Reads batch after batch. Needs nothing but the settlement chain and the genesis.
+#[derive(Debug)]
+pub struct History {
+    source: HistorySource,
+    accepted: Accepted,
+    until: L1Block,
+    last: ande_l1::BatchTip,
+    known: BTreeMap<u64, Acceptance>,
+    previous: BatchTip,
+    set: Option<EpochSet>,
+}
+
+impl History {
+    /// The history up to a final block; `from` is a block before the first batch.
+    ///
+    /// # Errors
+    /// When the settlement chain cannot be asked.
+    pub async fn open(
+        source: HistorySource,
+        from: u64,
+        until: L1Block,
+    ) -> Result<Self, BatcherError> {
+        let client = source.client.by_majority();
+        let last = read_tip(&client, source.coordinator, until.hash).await?;
+        let accepted =
+            Accepted { client, coordinator: source.coordinator, blobs: source.blobs.clone() };
+        let known = accepted.in_range(from, until.number).await?;
+        let previous = BatchTip::genesis(source.domain.l2_chain_id(), source.genesis_hash);
+        Ok(Self { source, accepted, until, last, known, previous, set: None })
+    }
+
+    /// Number of accepted batches.
+    #[must_use]
+    pub const fn batches(&self) -> u64 {
+        self.last.index
+    }
+
+    /// Reads and proves the next batch; none after the last.
+    ///
+    /// # Errors
+    /// The settlement chain cannot be asked, a batch or its data is not there, or it is not what
+    /// was accepted.
+    pub async fn next(&mut self) -> Result<Option<ProvenBatch>, BatcherError> {
+        let index = self.previous.index + 1;
+        if index > self.last.index {
+            return Ok(None);
+        }
+        let unreadable = |reason: &str| BatcherError::Unreadable { index, reason: reason.into() };
+        let acceptance = self
+            .known
+            .remove(&index)
+            .ok_or_else(|| unreadable("there is no event of its acceptance"))?;
+        let row = self.accepted.read(index, &acceptance).await?;
+        if row.data.is_empty() {
+            return Err(unreadable("its data is in blobs that nobody offers any more"));
+        }
+        let set = self.set_of(row.header.epoch).await?;
+        let claim = Claim { header: &row.header, da: &row.da, skips: &row.skips, data: &row.data };
+        let domain = &self.source.domain;
+        let content = verify(&claim, &self.previous, &set, domain)
+            .map_err(|source| BatcherError::Wrong { index, source: Box::new(source) })?;
+        let certificate =
+            row.qc.as_ref().ok_or_else(|| unreadable("it has no quorum certificate"))?;
+        certificate
+            .verify(domain.checkpoint_digest(&checkpoint_of(&row)), &set.committee, set.quorum)
+            .map_err(|source| BatcherError::Certificate { index, source })?;
+        self.previous = BatchTip::from(&row.header);
+        if index == self.last.index && self.previous.hash != self.last.hash {
+            return Err(unreadable("it is not the one that the contract has"));
+        }
+        let (header, bytes) = (row.header, row.data.len());
+        Ok(Some(ProvenBatch { header, content, bytes, l1_block: acceptance.block }))
+    }
+
+    async fn set_of(&mut self, epoch: Epoch) -> Result<EpochSet, BatcherError> {
+        if let Some(set) = self.set.as_ref().filter(|set| set.epoch == epoch) {
+            return Ok(set.clone());
+        }
+        let client = &self.accepted.client;
+        let set = read_set(client, self.source.consensus, epoch, &self.until).await?;
+        self.set = Some(set.clone());
+        Ok(set)
+    }
+}
