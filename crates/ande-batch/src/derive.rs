@@ -43,7 +43,12 @@ pub(crate) fn derive(
     if records.len() > MAX_SKIP_RECORDS {
         return Err(BatchError::TooManySkips(records.len()));
     }
-    let forced = last.header.forced_up_to.saturating_sub(previous.forced_up_to);
+    // Behind an escape batch the blocks come after what it consumed.
+    let (forced_up_to, forced_acc) = match last.header.forced_up_to {
+        up_to if up_to > previous.forced_up_to => (up_to, last.header.forced_acc),
+        _ => (previous.forced_up_to, previous.forced_acc),
+    };
+    let forced = forced_up_to.saturating_sub(previous.forced_up_to);
     if forced > MAX_FORCED_PER_BATCH {
         return Err(BatchError::TooManyForced(forced));
     }
@@ -56,13 +61,13 @@ pub(crate) fn derive(
         start_height: first.height(),
         end_height: last.height(),
         term: last.header.term(&set.rules),
-        forced_up_to: last.header.forced_up_to,
+        forced_up_to,
         tx_count: u32::try_from(hashes.len()).unwrap_or(u32::MAX),
         parent_batch_hash: previous.hash,
         last_block_hash,
         state_root: ExecutionRoots::of(last)?.state,
         tx_root: inclusion_root(&hashes),
-        forced_acc: last.header.forced_acc,
+        forced_acc,
         skips_hash: keccak256(&skips),
         fee_recipient,
     };
@@ -87,9 +92,6 @@ pub(crate) fn check_start(
             got: header.parent_hash,
         }
         .into());
-    }
-    if header.forced_up_to < previous.forced_up_to {
-        return Err(ContentError::GoesBack { what: "forced index", height: header.height }.into());
     }
     if (header.era, header.epoch) != (set.era, set.epoch) || !set.contains(header.height) {
         return Err(wrong_epoch(first, set));

@@ -16,8 +16,11 @@ pub struct BatchTip {
     pub last_block_hash: B256,
     /// Term of its last block.
     pub term: Term,
-    /// Forced transactions consumed up to its last block.
+    /// Forced transactions that the contract counts as consumed after it. An escape batch counts
+    /// entries that are only in blocks after it.
     pub forced_up_to: u64,
+    /// Accumulator of the queue there.
+    pub forced_acc: B256,
 }
 
 impl BatchTip {
@@ -31,6 +34,7 @@ impl BatchTip {
             last_block_hash: l2_genesis_hash,
             term: Term(0),
             forced_up_to: 0,
+            forced_acc: B256::ZERO,
         }
     }
 }
@@ -44,6 +48,7 @@ impl From<&BatchHeader> for BatchTip {
             last_block_hash: header.last_block_hash,
             term: header.term,
             forced_up_to: header.forced_up_to,
+            forced_acc: header.forced_acc,
         }
     }
 }

@@ -6,7 +6,7 @@ use alloy::{
     consensus::Transaction as _,
     eips::BlockId,
     primitives::{Address, B256, Bytes},
-    rpc::types::Filter,
+    rpc::types::{Filter, Log},
     sol_types::{SolCall as _, SolEvent as _},
 };
 use ande_contracts::{
@@ -27,6 +27,8 @@ const MAX_RANGE: u64 = 5_000;
 /// Where a batch was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Acceptance {
+    /// Whether anybody could have made it: it is not certified and has no blocks.
+    pub(crate) is_escape: bool,
     pub(crate) content: B256,
     pub(crate) block: u64,
     pub(crate) transaction: B256,
@@ -54,7 +56,10 @@ impl Accepted {
             let end = to.min(start.saturating_add(width - 1));
             let filter = Filter::new()
                 .address(self.coordinator)
-                .event_signature(Coordinator::BatchAccepted::SIGNATURE_HASH)
+                .event_signature(vec![
+                    Coordinator::BatchAccepted::SIGNATURE_HASH,
+                    Coordinator::EscapeBatch::SIGNATURE_HASH,
+                ])
                 .from_block(start)
                 .to_block(end);
             let logs = match self.client.logs(&filter).await {
@@ -70,11 +75,8 @@ impl Accepted {
                 else {
                     continue;
                 };
-                let Ok(event) = Coordinator::BatchAccepted::decode_log(&log.inner) else {
-                    continue;
-                };
-                let content = event.contentHash;
-                found.insert(event.batchIndex, Acceptance { content, block, transaction });
+                let Some((index, content, is_escape)) = accepted_in(&log) else { continue };
+                found.insert(index, Acceptance { is_escape, content, block, transaction });
             }
             start = end + 1;
         }
@@ -94,6 +96,9 @@ impl Accepted {
         index: u64,
         acceptance: &Acceptance,
     ) -> Result<BatchRow, BatcherError> {
+        if acceptance.is_escape {
+            return self.read_escape(index, acceptance).await;
+        }
         let unreadable = |reason: String| BatcherError::Unreadable { index, reason };
         let transaction = self
             .client
@@ -136,6 +141,46 @@ impl Accepted {
         })
     }
 
+    /// An escape batch, which is its header alone.
+    async fn read_escape(
+        &self,
+        index: u64,
+        acceptance: &Acceptance,
+    ) -> Result<BatchRow, BatcherError> {
+        let unreadable = |reason: &str| BatcherError::Unreadable { index, reason: reason.into() };
+        let filter = Filter::new()
+            .address(self.coordinator)
+            .event_signature(Coordinator::EscapeBatch::SIGNATURE_HASH)
+            .topic2(acceptance.content)
+            .from_block(acceptance.block)
+            .to_block(acceptance.block);
+        let logs = self.client.logs(&filter).await?;
+        let event = logs
+            .iter()
+            .find_map(|log| Coordinator::EscapeBatch::decode_log(&log.inner).ok())
+            .ok_or_else(|| unreadable("its event is not known"))?;
+        let header =
+            batch_header_from_sol(&event.header).map_err(|error| unreadable(&error.to_string()))?;
+        if header.content_hash() != acceptance.content || header.batch_index != index {
+            return Err(unreadable("its event is of another batch"));
+        }
+        let now = now_ms();
+        Ok(BatchRow {
+            header,
+            da: DaPointer::calldata(&[]),
+            attempt: 0,
+            state: BatchState::Included,
+            skips: Bytes::new(),
+            data: Bytes::new(),
+            qc: None,
+            l1_tx: Some(acceptance.transaction),
+            l1_block: Some(acceptance.block),
+            created_at_ms: now,
+            updated_at_ms: now,
+            error: None,
+        })
+    }
+
     /// Data in blobs; empty when nobody offers them any more. The header and its certificate are
     /// in the transaction, and the blocks come from other nodes.
     async fn read_blobs(
@@ -156,6 +201,15 @@ impl Accepted {
             }
         }
     }
+}
+
+/// Number and content of the batch that an event is about, and whether it is an escape batch.
+fn accepted_in(log: &Log) -> Option<(u64, B256, bool)> {
+    if let Ok(event) = Coordinator::BatchAccepted::decode_log(&log.inner) {
+        return Some((event.batchIndex, event.contentHash, false));
+    }
+    let event = Coordinator::EscapeBatch::decode_log(&log.inner).ok()?;
+    Some((event.batchIndex, event.contentHash, true))
 }
 
 /// A batch in the calldata of its posting.

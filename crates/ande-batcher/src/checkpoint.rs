@@ -81,11 +81,11 @@ impl CheckpointService {
         from: NodeId,
         request: &CheckpointRequest,
     ) -> Result<(), PeerRefusal> {
-        let epoch = request.header.epoch;
+        let (era, epoch) = (request.header.era, request.header.epoch);
         let set = self
             .ledger
             .store()
-            .set(epoch)
+            .set_in(era, epoch)
             .await
             .map_err(|error| PeerRefusal::Unavailable(error.to_string()))?
             .ok_or_else(|| {
@@ -185,7 +185,7 @@ impl CheckpointService {
     }
 
     async fn set(&self, own: &BatchRow) -> Result<Arc<EpochSet>, PeerRefusal> {
-        match self.ledger.store().set(own.header.epoch).await {
+        match self.ledger.store().set_in(own.header.era, own.header.epoch).await {
             Ok(Some(set)) => Ok(set),
             Ok(None) => Err(PeerRefusal::Unavailable(format!(
                 "the validator set of epoch {} is not stored here",

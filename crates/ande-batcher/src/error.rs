@@ -40,6 +40,9 @@ pub enum BatcherError {
     /// The set of a stored block is missing.
     #[error("the validator set of epoch {0} is not stored")]
     MissingSet(Epoch),
+    /// A stored batch is missing.
+    #[error("batch {0} is not stored, but a later one is")]
+    MissingBatch(u64),
     /// The own signature was refused.
     #[error("batch {index} was not signed here: {reason}")]
     OwnSignature {

@@ -12,6 +12,7 @@ use tracing::{info, warn};
 use crate::{
     BatcherError, Ledger,
     accepted::{Acceptance, Accepted},
+    ledger::is_escape,
 };
 
 /// Batches brought up to date in one go, so that a long history does not hold up everything else.
@@ -110,6 +111,11 @@ impl Follower {
                     batch = index,
                     "settlement chain was reorganised, batch is not accepted any more"
                 );
+                if is_escape(&row.header) {
+                    self.ledger.forget(index).await?;
+                    index -= 1;
+                    continue;
+                }
                 let content = row.header.content_hash();
                 self.ledger
                     .update(index, content, |row| {
@@ -225,8 +231,15 @@ impl Follower {
 
     /// The accepted batch must end with the block that this node has; false while it has none.
     async fn agrees_with_chain(&self, row: &BatchRow) -> Result<bool, BatcherError> {
+        if is_escape(&row.header) {
+            return Ok(true);
+        }
         let height = row.header.end_height;
         let Some(own) = self.ledger.store().commit_at(height).await? else { return Ok(false) };
+        if own.block.header.era < row.header.era {
+            // Void, and dropped when the new era is final here.
+            return Ok(false);
+        }
         if own.certificate.block_hash == row.header.last_block_hash {
             return Ok(true);
         }

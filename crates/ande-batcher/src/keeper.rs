@@ -1,7 +1,7 @@
 //! Duties on the contract that anyone may do and somebody must: proofs of misbehaviour brought,
 //! sets frozen, downtime judged.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use alloy::{
     eips::BlockId,
@@ -11,7 +11,7 @@ use alloy::{
 use ande_consensus::{Evidence, SignedVote};
 use ande_contracts::{AndeConsensus, ContractError, Reverted, vote_to_sol};
 use ande_l1::{L1View, TxError, TxManager, TxRequest, TxStatus};
-use ande_primitives::{Epoch, EpochSet};
+use ande_primitives::{Epoch, EpochSet, Era};
 use ande_store::Store;
 use ande_telemetry::Metrics;
 use tokio::sync::watch;
@@ -26,6 +26,10 @@ use crate::{
 const AUTO_FREEZE_MAX: usize = 16;
 /// Closed epochs whose downtime is looked at after a start.
 const LOOK_BACK: u64 = 16;
+/// Nothing is said of a standstill before it is this long, in settlement seconds, and not more often
+/// looked at.
+const STANDSTILL: u64 = 3_600;
+const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// The contract jails nobody for fewer windows.
 const MIN_SKIPPED: u32 = 2;
 
@@ -50,6 +54,9 @@ pub(crate) struct Turns {
     freezing: Waiting,
     reporting: Waiting,
     settling: Waiting,
+    /// When it was last asked whether a halt or a relaunch is possible, and what was said.
+    standstill: Option<Instant>,
+    advised: Option<(Era, u64)>,
     /// Epoch whose downtime is looked at next; none before the first look.
     unsettled: Option<Epoch>,
 }
@@ -81,6 +88,7 @@ impl Keeper {
     }
 
     async fn one_duty(&mut self, view: &L1View) -> Result<bool, BatcherError> {
+        self.advise(view).await?;
         Ok(self.report_evidence(view).await?
             || self.freeze_next(view).await?
             || self.settle_downtime(view).await?)
@@ -93,7 +101,8 @@ impl Keeper {
             return Ok(false);
         };
         let vote = &evidence.first.vote;
-        let set = self.set(vote.epoch).await?;
+        let set = self.store.set_in(vote.era, vote.epoch).await?;
+        let set = set.ok_or(BatcherError::MissingSet(vote.epoch))?;
         let Some(offender) = set.committee.index_of(evidence.signer) else {
             error!(signer = %evidence.signer, epoch = vote.epoch.0, "evidence against somebody outside the set is put away");
             self.store.mark_reported(&evidence).await?;
@@ -139,6 +148,40 @@ impl Keeper {
         Ok(true)
     }
 
+    /// Says what can be done when the contract stands still: halting and relaunching give up blocks or
+    /// take new sets, so people decide on them and no node does.
+    async fn advise(&mut self, view: &L1View) -> Result<(), BatcherError> {
+        let Some(tip) = view.tip else { return Ok(()) };
+        let still = view.latest_time.saturating_sub(tip.accepted_at) >= STANDSTILL;
+        let looked = self.turns.standstill.is_some_and(|at| at.elapsed() < LOOK_EVERY);
+        let never_launched = !view.launched && view.era == Era(0);
+        if !still || looked || never_launched || self.turns.advised == Some((view.era, tip.index)) {
+            return Ok(());
+        }
+        self.turns.standstill = Some(Instant::now());
+        let (client, at) = (self.transactions.client(), BlockId::latest());
+        let (function, possible) = if view.launched {
+            let call = AndeConsensus::declareHaltCall {};
+            ("declareHalt()", client.call(self.consensus, &call, at).await.is_ok())
+        } else {
+            let call = AndeConsensus::relaunchCall {};
+            ("relaunch()", client.call(self.consensus, &call, at).await.is_ok())
+        };
+        if possible {
+            self.turns.advised = Some((view.era, tip.index));
+            warn!(
+                batch = tip.index,
+                era = view.era.0,
+                command = format!(
+                    "cast send {} '{function}' --rpc-url <settlement> --private-key <key>",
+                    self.consensus
+                ),
+                "no batch is accepted any more; anyone may end that, and no node does"
+            );
+        }
+        Ok(())
+    }
+
     /// Freezes the set of the epoch after the next, where the contract leaves that to its users.
     async fn freeze_next(&mut self, view: &L1View) -> Result<bool, BatcherError> {
         let (Some(tip), Some(last), Some(config)) =
@@ -147,7 +190,7 @@ impl Keeper {
             return Ok(false);
         };
         let open = config.rules.epoch_of(tip.end_height);
-        if tip.index == 0 || last.0 >= open.0 + 2 {
+        if !view.launched || tip.index == 0 || last.0 >= open.0 + 2 {
             return Ok(false);
         }
         let set = self.set(open).await?;

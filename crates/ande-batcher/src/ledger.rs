@@ -8,7 +8,7 @@ use std::{
 use alloy_primitives::{Address, B256};
 use ande_batch::{BatchLimits, BatchTip, MAX_BATCH_BLOCKS, MAX_DATA_BYTES};
 use ande_failpoint::reach;
-use ande_primitives::{Commit, EpochSet, Height};
+use ande_primitives::{BatchHeader, Commit, EpochSet, Era, Header, Height};
 use ande_store::{BatchRow, BatchState, Store};
 use tokio::sync::Mutex;
 use tracing::{debug, info};
@@ -74,8 +74,10 @@ impl Ledger {
         if index == 0 {
             return Ok(Some(self.genesis()));
         }
-        let row = self.inner.store.batch(index).await?;
-        Ok(row.map(|row| BatchTip::from(&row.header)))
+        match self.inner.store.batch(index).await? {
+            Some(row) => self.tip_of(&row.header).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// The last stored batch.
@@ -83,8 +85,25 @@ impl Ledger {
     /// # Errors
     /// When the store fails.
     pub async fn tip(&self) -> Result<BatchTip, BatcherError> {
-        let last = self.inner.store.last_batch().await?;
-        Ok(last.map_or_else(|| self.genesis(), |row| BatchTip::from(&row.header)))
+        match self.inner.store.last_batch().await? {
+            Some(row) => self.tip_of(&row.header).await,
+            None => Ok(self.genesis()),
+        }
+    }
+
+    /// A stored batch as the one before. An escape batch has no blocks: what the next one extends is
+    /// the last block before it.
+    async fn tip_of(&self, header: &BatchHeader) -> Result<BatchTip, BatcherError> {
+        let (tip, mut last) = (BatchTip::from(header), *header);
+        while is_escape(&last) {
+            let index = last.batch_index.saturating_sub(1);
+            if index == 0 {
+                return Ok(BatchTip { last_block_hash: self.inner.l2_genesis_hash, ..tip });
+            }
+            let before = self.inner.store.batch(index).await?;
+            last = before.ok_or(BatcherError::MissingBatch(index))?.header;
+        }
+        Ok(BatchTip { last_block_hash: last.last_block_hash, ..tip })
     }
 
     /// Cuts every batch that the chain completes and stores it as created; returns how many.
@@ -106,8 +125,12 @@ impl Ledger {
         let previous = self.tip().await?;
         let first = previous.end_height.next();
         let Some(next) = store.commit_at(first).await? else { return Ok(false) };
-        let epoch = next.block.header.epoch;
-        let set = store.set(epoch).await?.ok_or(BatcherError::MissingSet(epoch))?;
+        let Header { era, epoch, .. } = next.block.header;
+        if era < store.era_of(first) || era < self.last_era().await? {
+            debug!(height = %first, "blocks of an ended era are in no batch");
+            return Ok(false);
+        }
+        let set = store.set_in(era, epoch).await?.ok_or(BatcherError::MissingSet(epoch))?;
         // One block more than fits tells that the batch is full.
         let bytes = self.inner.rules.block_bytes(&set).saturating_mul(2).max(1 << 16);
         let until = Height(first.0.saturating_add(MAX_BATCH_BLOCKS as u64));
@@ -158,11 +181,11 @@ impl Ledger {
         bytes: usize,
     ) -> Result<Option<(Vec<Commit>, usize)>, BatcherError> {
         let store = &self.inner.store;
-        let previous_ms = match previous.index {
-            0 => None,
+        let previous_ms = match previous.end_height {
+            Height(0) => None,
             _ => store.commit_at(previous.end_height).await?.map(|c| c.block.header.timestamp_ms),
         };
-        if previous.index > 0 && previous_ms.is_none() {
+        if previous.end_height > Height(0) && previous_ms.is_none() {
             // Adopted from the settlement chain before the blocks arrived.
             debug!(height = %previous.end_height, "blocks of the last batch are not here yet");
             return Ok(None);
@@ -185,6 +208,12 @@ impl Ledger {
                 return Ok(None);
             }
         }
+    }
+
+    /// Era of the last stored batch: an escape batch begins one before that is final.
+    async fn last_era(&self) -> Result<Era, BatcherError> {
+        let last = self.inner.store.last_batch().await?;
+        Ok(last.map_or(Era(0), |row| row.header.era))
     }
 
     /// Attempts of different posters differ, because each may hold other data for the same content:
@@ -225,6 +254,15 @@ impl Ledger {
         Ok(Some(row))
     }
 
+    /// Forgets an escape batch that a reorganisation took away, and what was cut after it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn forget(&self, index: u64) -> Result<(), BatcherError> {
+        let _writing = self.inner.writing.lock().await;
+        Ok(self.inner.store.drop_batches(index).await?)
+    }
+
     /// Stores an accepted batch in place of whatever is there; batches after another content go.
     ///
     /// # Errors
@@ -233,6 +271,11 @@ impl Ledger {
         let _writing = self.inner.writing.lock().await;
         Ok(self.inner.store.put_batch(row).await?)
     }
+}
+
+/// Whether a batch is one of the contract's own, without certificate and blocks.
+pub(crate) fn is_escape(header: &BatchHeader) -> bool {
+    header.start_height > header.end_height
 }
 
 /// Receives the fees of forced transactions: the proposer of the last block. Part of the content,

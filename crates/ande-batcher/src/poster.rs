@@ -11,7 +11,7 @@ use ande_contracts::{
 use ande_failpoint::reach;
 use ande_l1::{BlobBundle, L1Error, L1View, TxError, TxManager, TxRequest, TxStatus};
 use ande_peer::PeerClient;
-use ande_primitives::{DaKind, DaPointer, Epoch, EpochSet, QuorumCertificate};
+use ande_primitives::{BatchHeader, DaKind, DaPointer, EpochSet, QuorumCertificate};
 use ande_store::{BatchRow, BatchState};
 use ande_telemetry::Metrics;
 use tokio::sync::{Mutex, watch};
@@ -83,7 +83,7 @@ impl Poster {
         if row.header.parent_batch_hash != tip.hash {
             return Ok(false);
         }
-        let set = self.set(row.header.epoch).await?;
+        let set = self.set(&row.header).await?;
         let Some(rank) = posting_rank(&set, &row.header, self.signer.address()) else {
             return Ok(false);
         };
@@ -121,8 +121,9 @@ impl Poster {
         self.submit(row, bundle).await
     }
 
-    async fn set(&self, epoch: Epoch) -> Result<Arc<EpochSet>, BatcherError> {
-        self.ledger.store().set(epoch).await?.ok_or(BatcherError::MissingSet(epoch))
+    async fn set(&self, header: &BatchHeader) -> Result<Arc<EpochSet>, BatcherError> {
+        let set = self.ledger.store().set_in(header.era, header.epoch).await?;
+        set.ok_or(BatcherError::MissingSet(header.epoch))
     }
 
     /// The row with its place decided, and the blobs if that is its place. None when the data is not
@@ -225,7 +226,7 @@ impl Poster {
                 return Ok(());
             }
         };
-        let set = self.set(row.header.epoch).await?;
+        let set = self.set(&row.header).await?;
         if posting_rank(&set, &row.header, self.signer.address()) != Some(0) {
             return Ok(());
         }

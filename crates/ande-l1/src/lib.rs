@@ -14,6 +14,7 @@ mod client;
 mod config;
 mod deployment;
 mod endpoints;
+mod eras;
 mod error;
 mod forced;
 mod heads;

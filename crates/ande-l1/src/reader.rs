@@ -11,7 +11,7 @@ use alloy::{
     rpc::types::Filter,
 };
 use ande_contracts::{AndeConsensus, AndeSequencerCoordinator as Coordinator};
-use ande_primitives::{Epoch, Era, Term};
+use ande_primitives::{Epoch, EpochSet, Era, Height, ScheduleRules, Term};
 use ande_store::{L1Cursor, Store, StoreError};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,7 @@ use tracing::{debug, info, warn};
 use crate::{
     BatchTip, ContractConfig, DeploymentError, Finality, L1Block, L1Client, L1Config, L1Error,
     L1View, ValidatorInfo, check_deployment,
+    eras::read_eras,
     forced::{forced_tail, read_forced},
     read_config, read_set,
     view::ForcedView,
@@ -392,13 +393,16 @@ impl Follower {
         }
         next.launched = client.call(consensus, &AndeConsensus::launchedCall {}, at).await?;
         next.era = Era(client.call(consensus, &AndeConsensus::eraCall {}, at).await?);
+        self.store_eras(next.era, block).await?;
         next.final_tip = Some(read_tip(&client, self.reader.config.coordinator, block.hash).await?);
         self.store_forced(&mut next.forced, block).await?;
-        if !next.launched {
+        let Some(rules) = next.config.map(|config| config.rules).filter(|_| next.launched) else {
+            // Sets that a halt made void are never used again.
+            next.last_frozen_epoch = None;
             return Ok(());
-        }
+        };
         let last = client.call(consensus, &AndeConsensus::lastFrozenEpochCall {}, at).await?;
-        self.store_sets(Epoch(last), block).await?;
+        self.store_sets(Epoch(last), &rules, block).await?;
         next.last_frozen_epoch = Some(Epoch(last));
         Ok(())
     }
@@ -458,10 +462,40 @@ impl Follower {
         Ok(true)
     }
 
-    async fn store_sets(&mut self, last: Epoch, block: &L1Block) -> Result<(), PollError> {
+    /// Stores where the eras up to `now` began, before anything of them is stored or shown.
+    async fn store_eras(&mut self, now: Era, block: &L1Block) -> Result<(), PollError> {
+        let known = self.store.era();
+        if now <= known {
+            return Ok(());
+        }
+        let config = &self.reader.config;
+        let contracts = [config.consensus, config.coordinator];
+        let starts = read_eras(&self.reader.client, contracts, known, now, block).await?;
+        self.store.put_eras(&starts).await?;
+        for start in starts {
+            warn!(
+                era = start.era.0,
+                first = start.first.0,
+                l1_block = start.l1_block,
+                "a new era is final on the settlement chain; blocks of the old one from this height on are void"
+            );
+        }
+        self.next_epoch = None;
+        Ok(())
+    }
+
+    async fn store_sets(
+        &mut self,
+        last: Epoch,
+        rules: &ScheduleRules,
+        block: &L1Block,
+    ) -> Result<(), PollError> {
         let first = match self.next_epoch {
             Some(epoch) => epoch,
-            None => self.check_stored_sets(block).await?,
+            None => {
+                self.store_ended_sets(rules).await?;
+                self.check_stored_sets(rules, block).await?
+            }
         };
         for epoch in first.0..=last.0 {
             let set = self.read_set(Epoch(epoch), block).await?;
@@ -479,9 +513,16 @@ impl Follower {
     }
 
     /// Compares the last stored sets with the chain, once; returns the first epoch not stored.
-    async fn check_stored_sets(&mut self, block: &L1Block) -> Result<Epoch, PollError> {
-        let Some(last) = self.store.last_set().await? else { return Ok(Epoch(0)) };
-        let from = (last.epoch.0 + 1).saturating_sub(SETS_CHECKED_AT_START);
+    async fn check_stored_sets(
+        &mut self,
+        rules: &ScheduleRules,
+        block: &L1Block,
+    ) -> Result<Epoch, PollError> {
+        let era = self.store.era();
+        let begin = self.store.eras().last().map_or(Epoch(0), |era| rules.epoch_of(era.first));
+        let last = self.store.last_set().await?.filter(|last| last.era == era);
+        let Some(last) = last else { return Ok(begin) };
+        let from = (last.epoch.0 + 1).saturating_sub(SETS_CHECKED_AT_START).max(begin.0);
         for epoch in from..=last.epoch.0 {
             let now = self.read_set(Epoch(epoch), block).await?;
             self.store.put_set(&now).await?;
@@ -491,11 +532,30 @@ impl Follower {
         Ok(next)
     }
 
-    async fn read_set(
-        &self,
-        epoch: Epoch,
-        block: &L1Block,
-    ) -> Result<ande_primitives::EpochSet, L1Error> {
+    /// Stores the sets of ended eras that are missing: a node that was not there needs them to
+    /// follow the chain through them. The contract had them until the next era began.
+    async fn store_ended_sets(&self, rules: &ScheduleRules) -> Result<(), PollError> {
+        let (mut era, mut first) = (Era(0), Height(0));
+        for next in self.store.eras() {
+            let heights = first.0..next.first.0;
+            if let Some(last) = heights.last() {
+                for epoch in rules.epoch_of(first).0..=rules.epoch_of(Height(last)).0 {
+                    if self.store.set_in(era, Epoch(epoch)).await?.is_some() {
+                        continue;
+                    }
+                    let number = next.l1_block.saturating_sub(1);
+                    let block = self.reader.client.block(number.into()).await?;
+                    let block = block.ok_or_else(|| L1Error::UnknownBlock(number.to_string()))?;
+                    self.store.put_set(&self.read_set(Epoch(epoch), &block).await?).await?;
+                    info!(era = era.0, epoch, "validator set of an ended era stored");
+                }
+            }
+            (era, first) = (next.era, next.first);
+        }
+        Ok(())
+    }
+
+    async fn read_set(&self, epoch: Epoch, block: &L1Block) -> Result<EpochSet, L1Error> {
         read_set(&self.reader.client, self.reader.config.consensus, epoch, block).await
     }
 }

@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     config::{self, NodeConfig, Overrides},
+    eras,
     error::NodeError,
     node, resync,
 };
@@ -61,6 +62,10 @@ pub fn main() -> ExitCode {
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            if matches!(error, NodeError::NewEra(_)) {
+                // Where that fails a supervisor does it.
+                report(&NodeError::Runtime(eras::start_again()));
+            }
             report(&error);
             ExitCode::from(error.exit_code())
         }

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use ande_consensus::EngineError;
 use ande_execution::{ExecutionError, GenesisError};
 use ande_l1::{DeploymentError, L1Error, ReaderError, TimingError};
+use ande_primitives::Era;
 use ande_sequencer::SequencerError;
 use ande_store::{GuardError, StoreError};
 
@@ -102,6 +103,16 @@ pub enum NodeError {
         #[source]
         source: Option<std::io::Error>,
     },
+    /// What a new era made void cannot be removed.
+    #[error("what is void in the new era cannot be removed")]
+    Rewind {
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The settlement contract began a new era: the node starts again from the settled block.
+    #[error("era {0} began on the settlement chain")]
+    NewEra(Era),
     /// The external execution client.
     #[error("the execution client cannot be used")]
     Client(#[source] ande_execution::EngineError),

@@ -2,6 +2,7 @@
 
 mod cli;
 pub mod config;
+mod eras;
 mod error;
 mod execution;
 mod keyfile;

@@ -24,6 +24,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     config::{LogFormat, Mode, NodeConfig},
+    eras,
     error::NodeError,
     execution::{self, Genesis},
     keyfile::{read_jwt_secret, read_node_key, read_validator_key},
@@ -85,6 +86,7 @@ pub(crate) async fn run(config: NodeConfig) -> Result<(), NodeError> {
     };
     match &outcome {
         Ok(()) => info!("stopped"),
+        Err(NodeError::NewEra(era)) => info!(era = era.0, "starting again in a new era"),
         Err(error) => error!(%error, "stopped by a failure"),
     }
     outcome
@@ -152,7 +154,7 @@ async fn assemble(
     let block_zero = genesis.payload();
     let domain = Domain::new(config.l1_chain_id, config.consensus, config.l2_chain_id);
     let signer = GuardedSigner::open(keys.validator.clone(), domain.clone(), &config.guard)?;
-    let store = Store::open(&config.data_dir, identity(&config, block_zero.hash())).await?;
+    let store = eras::open_store(&config, identity(&config, block_zero.hash())).await?;
     close_unguarded_height(&signer, &store).await?;
     let signer: Arc<dyn ConsensusSigner> = Arc::new(signer);
 
@@ -304,7 +306,7 @@ async fn assemble(
         data_dir: config.data_dir.clone(),
     };
     services.spawn(named("observer", done(observe(observed, stop.clone()))));
-    services.spawn(named("peer directory", done(directory.run(l1, stop.clone()))));
+    services.spawn(named("peer directory", done(directory.run(l1.clone(), stop.clone()))));
     services.spawn(named("gossip", done(ingress.regossip(stop.clone()))));
     services.spawn(named("settlement reader", reader_result(reader_task)));
     let batcher_stop = stop.clone();
@@ -321,6 +323,8 @@ async fn assemble(
             .await
             .map_err(NodeError::Runtime)
     }));
+    let era = eras::watch_era(l1.clone(), store.era(), stop.clone());
+    services.spawn(named("era", era));
     let engine_stop = stop.clone();
     services.spawn(named("consensus engine", async move {
         engine.run(chain, engine_stop).await.map_err(NodeError::from)
@@ -342,7 +346,7 @@ async fn close_unguarded_height(signer: &GuardedSigner, store: &Store) -> Result
         height = height.0,
         "the sign guard is new but the chain is not; this validator signs nothing for this height"
     );
-    signer.close_votes(tip.block.header.era, height).await.map_err(NodeError::Sign)
+    signer.close_votes(store.era_of(height), height).await.map_err(NodeError::Sign)
 }
 
 async fn named(
@@ -377,6 +381,7 @@ async fn supervise(
         let problem = match joined {
             Ok((_, Ok(()))) if asked => None,
             Ok((name, Ok(()))) => Some(NodeError::Service(name)),
+            Ok((_, Err(era @ NodeError::NewEra(_)))) => Some(era),
             Ok((name, Err(error))) => {
                 error!(service = name, %error, "service failed");
                 Some(error)
@@ -413,7 +418,7 @@ fn bft_config(config: &NodeConfig, keys: &Keys) -> BftConfig {
         vote_timeout: config.vote_timeout,
         vote_delta: config.vote_timeout / 2,
         ..BftConfig::new(
-            config.data_dir.join("engine"),
+            config.data_dir.join(eras::ENGINE_DIR),
             config.p2p_listen,
             keys.node.clone(),
             config.name.clone(),

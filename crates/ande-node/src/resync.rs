@@ -57,7 +57,8 @@ fn set_aside(state: &Path, replaced: &Path) -> io::Result<()> {
     }
 }
 
-fn remove(dir: &Path) -> io::Result<()> {
+/// Removes a directory that may not be there.
+pub(crate) fn remove(dir: &Path) -> io::Result<()> {
     match std::fs::remove_dir_all(dir) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),

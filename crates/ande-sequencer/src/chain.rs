@@ -17,7 +17,7 @@ use ande_execution::{
 };
 use ande_failpoint::reach;
 use ande_l1::L1View;
-use ande_primitives::{Block, Commit, Domain, EpochSet, Header, Height};
+use ande_primitives::{Block, Commit, Domain, EpochSet, Era, Header, Height};
 use ande_store::Store;
 use ande_telemetry::Metrics;
 use async_trait::async_trait;
@@ -113,6 +113,9 @@ impl Tip {
 /// The chain of this node: the [`Application`] behind every engine.
 pub struct Chain {
     pub(crate) parts: ChainParts,
+    /// The last known era when the chain was opened. What is above the beginning of a later one is
+    /// void, so the chain ends here when there is one.
+    era: Era,
     tip: Mutex<Tip>,
     unposted: Mutex<Unposted>,
     pub(crate) insistence: Insistence,
@@ -135,6 +138,7 @@ impl Chain {
         info!(height = tip.parent.height.0, hash = %tip.parent.hash, "chain opened");
         let unposted = unposted(&parts.store).await?;
         Ok(Self {
+            era: parts.store.era(),
             parts,
             tip: Mutex::new(tip),
             unposted: Mutex::new(unposted),
@@ -144,11 +148,10 @@ impl Chain {
 
     /// The stored set of the epoch that `height` belongs to, if it is final here.
     async fn set_of(&self, height: Height) -> Result<Option<Arc<EpochSet>>, AppError> {
-        let store = &self.parts.store;
-        let Some(known) = store.last_set().await.map_err(fatal("reading validator sets"))? else {
+        if self.parts.store.era() != self.era {
             return Ok(None);
-        };
-        store.set(known.rules.epoch_of(height)).await.map_err(fatal("reading a validator set"))
+        }
+        self.parts.store.set_at(height).await.map_err(fatal("reading a validator set"))
     }
 
     /// Executes the payload of a block on the tip; `Err` is the verdict to give. Without the forced
@@ -242,7 +245,7 @@ impl Chain {
         let config = &self.parts.config;
         let timestamp_ms = block_timestamp(now_ms(), tip.parent.timestamp_ms, config.own_second);
         let attributes = attributes(&tip, timestamp_ms, self.parts.signer);
-        let forced = self.next_forced(tip.forced).await?;
+        let forced = self.next_forced(tip.forced, turn.start.height).await?;
         let position = forced.position.unwrap_or(tip.forced);
         reach("build-before-execute").await;
         let payload = match config.ordering {
@@ -388,8 +391,7 @@ impl Application for Chain {
                 warn!(
                     height = height.0,
                     final_l1_block = l1.borrow().final_block,
-                    "the validator set of the next epoch is not final on the settlement chain; \
-                     waiting at the boundary"
+                    "the validator set of this height is not final on the settlement chain; waiting"
                 );
             }
             if l1.changed().await.is_err() {

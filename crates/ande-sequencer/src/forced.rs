@@ -7,7 +7,7 @@ use ande_consensus::{AppError, Verdict};
 use ande_execution::{ForcedInput, Payload};
 use ande_failpoint::corrupts;
 use ande_pool::{BlockRoom, PoolError, PooledTransaction};
-use ande_primitives::{ForcedOutcome, ForcedTransaction, Header, MAX_FORCED_PER_BATCH};
+use ande_primitives::{ForcedOutcome, ForcedTransaction, Header, Height, MAX_FORCED_PER_BATCH};
 use parking_lot::Mutex;
 
 use crate::{Chain, chain::chain_of, rules::ForcedPosition};
@@ -107,13 +107,15 @@ impl Chain {
     ) -> Result<Vec<ForcedInput>, Verdict> {
         let from = before.up_to;
         let count = usize::try_from(header.forced_up_to.saturating_sub(from)).unwrap_or(usize::MAX);
+        // In the era that an escape batch began everybody knows what it consumed.
+        let owed = self.parts.store.escaped_up_to(header.height).saturating_sub(from) as usize;
         let entries = self
             .parts
             .store
-            .forced(from, count.saturating_add(1))
+            .forced(from, count.saturating_add(1).max(owed))
             .await
             .map_err(|error| Verdict::Unknown(chain_of(&error)))?;
-        if entries.len() < count {
+        if entries.len() < count.max(owed) {
             let first = from + entries.len() as u64;
             return Err(Verdict::Unknown(format!(
                 "forced transaction {first} is not final on the settlement chain here yet"
@@ -134,6 +136,12 @@ impl Chain {
                 "{count} forced transactions do not fit into one block"
             )));
         }
+        if count < owed.min(forced.len()) {
+            return Err(Verdict::Invalid(format!(
+                "forced transaction {} is in an escape batch and left out",
+                from + count as u64
+            )));
+        }
         if let Some((index, due_at_ms)) = next
             && forced.len() > count
             && header.timestamp_ms >= due_at_ms
@@ -148,8 +156,13 @@ impl Chain {
     }
 
     /// What the next block consumes of the forced queue: all that fits.
-    pub(crate) async fn next_forced(&self, before: ForcedPosition) -> Result<Forced, AppError> {
+    pub(crate) async fn next_forced(
+        &self,
+        before: ForcedPosition,
+        height: Height,
+    ) -> Result<Forced, AppError> {
         let settled = self.parts.l1.borrow().forced.settled(self.parts.config.forced_settling);
+        let settled = settled.max(self.parts.store.escaped_up_to(height));
         let waiting = settled.saturating_sub(before.up_to).min(MAX_FORCED_PER_BATCH);
         if waiting == 0 || corrupts("build-without-forced") {
             return Ok(Forced::default());

@@ -172,6 +172,22 @@ impl Store {
         tx.commit().await.map_err(failed())
     }
 
+    /// Drops the batches from a number on; durable on return.
+    ///
+    /// # Errors
+    /// [`StoreError::BatchRefused`] when one of them is final; the database cannot be written.
+    pub async fn drop_batches(&self, from: u64) -> Result<(), StoreError> {
+        let failed = || StoreError::sql("drop batches");
+        let before = to_sql("batch index", from)?.saturating_sub(1);
+        let mut tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed())?;
+        if has_final_after(&mut tx, before).await? {
+            let reason = "a final batch stands there".into();
+            return Err(StoreError::BatchRefused { index: from, reason });
+        }
+        drop_after(&mut tx, before).await?;
+        tx.commit().await.map_err(failed())
+    }
+
     /// The batch with a number.
     ///
     /// # Errors
@@ -239,9 +255,12 @@ impl Store {
     pub async fn batch_of_height(&self, height: Height) -> Result<Option<BatchRow>, StoreError> {
         let at = to_sql("block height", height.0)?;
         let row = self
-            .one_batch("WHERE start_height <= ? ORDER BY start_height DESC LIMIT 1", |query| {
-                query.bind(at)
-            })
+            .one_batch(
+                // Not an escape batch, which has none.
+                "WHERE start_height <= ? AND start_height <= end_height
+                 ORDER BY start_height DESC LIMIT 1",
+                |query| query.bind(at),
+            )
             .await?;
         Ok(row.filter(|row| row.header.end_height >= height))
     }

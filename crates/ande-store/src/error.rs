@@ -151,6 +151,14 @@ pub enum StoreError {
         /// Epoch of the set.
         epoch: Epoch,
     },
+    /// An era without the one before it.
+    #[error("era {got} is said to follow era {last}")]
+    EraGap {
+        /// Last known era.
+        last: Era,
+        /// The one given.
+        got: Era,
+    },
     /// A second block for one turn.
     #[error("another block, {stored}, was built here for height {height} round {round}")]
     TurnTaken {

@@ -13,6 +13,7 @@
 mod batches;
 mod candidates;
 mod chain;
+mod eras;
 mod error;
 mod evidence;
 mod fjall_store;
@@ -33,6 +34,7 @@ mod store;
 
 pub use batches::{BatchRow, BatchState};
 pub use chain::OutboxStatus;
+pub use eras::EraStart;
 pub use error::StoreError;
 pub use fjall_store::FjallStore;
 pub use guard::{GuardError, GuardedSigner, HighWater};

@@ -4,11 +4,11 @@
 use std::path::Path;
 
 use alloy_primitives::B256;
-use ande_primitives::{Canonical as _, Height};
+use ande_primitives::{Canonical as _, Era, Height};
 use sqlx::{Row as _, SqlitePool};
 
 use crate::{
-    ChainIdentity, STORAGE_VERSION, Store, StoreError,
+    ChainIdentity, EraStart, STORAGE_VERSION, Store, StoreError,
     seal::{KeyBytes, Place},
     store::Settled,
 };
@@ -18,6 +18,9 @@ const VERSION: &str = "storage_version";
 const IDENTITY: &str = "chain_identity";
 const SETTLED: &str = "settled";
 const CURSOR: &str = "l1_cursor";
+const ERAS: &str = "eras";
+/// Bytes of an era in its list.
+const ERA_BYTES: usize = 28;
 /// Keys of other services start with this, so that they cannot touch the store's own.
 const USER: &str = "user:";
 /// Largest value of another service.
@@ -155,6 +158,34 @@ pub(crate) async fn store_settled(pool: &SqlitePool, settled: Settled) -> Result
     let mut value = settled.safe.0.to_be_bytes().to_vec();
     value.extend_from_slice(&settled.finalized.0.to_be_bytes());
     put(pool, SETTLED, value).await
+}
+
+pub(crate) async fn load_eras(pool: &SqlitePool) -> Result<Vec<EraStart>, StoreError> {
+    let Some(value) = get(pool, ERAS).await? else { return Ok(Vec::new()) };
+    let (entries, []) = value.as_chunks::<ERA_BYTES>() else { return Err(wrong(ERAS)) };
+    let start = |entry: &[u8; ERA_BYTES]| {
+        let (era, rest) = entry.split_first_chunk::<4>()?;
+        let (first, rest) = rest.split_first_chunk::<8>()?;
+        let (forced_up_to, l1_block) = rest.split_first_chunk::<8>()?;
+        Some(EraStart {
+            era: Era(u32::from_be_bytes(*era)),
+            first: Height(u64::from_be_bytes(*first)),
+            forced_up_to: u64::from_be_bytes(*forced_up_to),
+            l1_block: u64::from_be_bytes(l1_block.try_into().ok()?),
+        })
+    };
+    entries.iter().map(|entry| start(entry).ok_or_else(|| wrong(ERAS))).collect()
+}
+
+pub(crate) async fn store_eras(pool: &SqlitePool, eras: &[EraStart]) -> Result<(), StoreError> {
+    let mut value = Vec::with_capacity(eras.len() * ERA_BYTES);
+    for start in eras {
+        value.extend_from_slice(&start.era.0.to_be_bytes());
+        value.extend_from_slice(&start.first.0.to_be_bytes());
+        value.extend_from_slice(&start.forced_up_to.to_be_bytes());
+        value.extend_from_slice(&start.l1_block.to_be_bytes());
+    }
+    put(pool, ERAS, value).await
 }
 
 fn place_of<T>(key: &str, then: impl FnOnce(Place<'_>) -> T) -> T {

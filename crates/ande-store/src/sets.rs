@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ande_primitives::{Canonical as _, Epoch, EpochSet};
+use ande_primitives::{Canonical as _, Epoch, EpochSet, Era};
 use sqlx::sqlite::SqliteRow;
 
 use crate::{
@@ -84,6 +84,28 @@ impl Store {
             cache.pop_first();
         }
         Ok(Some(set))
+    }
+
+    /// The set of an epoch in an era.
+    ///
+    /// # Errors
+    /// The database cannot be read or the row is damaged.
+    pub async fn set_in(
+        &self,
+        era: Era,
+        epoch: Epoch,
+    ) -> Result<Option<Arc<EpochSet>>, StoreError> {
+        // Nearly always the highest one.
+        if let Some(set) = self.set(epoch).await?.filter(|set| set.era == era) {
+            return Ok(Some(set));
+        }
+        let row = sqlx::query("SELECT era, epoch, body FROM sets WHERE era = ? AND epoch = ?")
+            .bind(i64::from(era.0))
+            .bind(to_sql("epoch", epoch.0)?)
+            .fetch_optional(&self.inner.readers)
+            .await
+            .map_err(StoreError::sql("read a validator set"))?;
+        row.as_ref().map(|row| decode(row).map(Arc::new)).transpose()
     }
 
     /// The set of the highest epoch of the highest era.

@@ -13,7 +13,7 @@ use sqlx::SqlitePool;
 use tokio::sync::watch;
 
 use crate::{
-    ChainIdentity, FjallStore, KvStore, StoreError,
+    ChainIdentity, EraStart, FjallStore, KvStore, StoreError,
     chain::Tip,
     index::{self, IndexedBlock, TransactionIndex},
     journal::Journal,
@@ -55,6 +55,7 @@ pub(crate) struct Inner {
     /// Settled heads as the settlement chain has them, possibly above our own tip.
     pub(crate) settled: tokio::sync::Mutex<Settled>,
     heads: watch::Sender<Heads>,
+    pub(crate) eras: RwLock<Vec<EraStart>>,
     pub(crate) sets: Mutex<BTreeMap<Epoch, Arc<EpochSet>>>,
     pub(crate) index: TransactionIndex,
     pub(crate) journal: Journal,
@@ -95,6 +96,7 @@ impl Store {
         let tip = Tip::load(&readers, &identity).await?;
         let last = tip.read_commit(&readers).await?.map(Arc::new);
         let settled = meta::load_settled(&readers).await?;
+        let eras = meta::load_eras(&readers).await?;
         let kv = match options.hot {
             Some(kv) => kv,
             None => open_hot(dir.join(HOT)).await?,
@@ -112,6 +114,7 @@ impl Store {
             last: RwLock::new(last),
             settled: tokio::sync::Mutex::new(settled),
             heads,
+            eras: RwLock::new(eras),
             sets: Mutex::default(),
             index,
             journal,

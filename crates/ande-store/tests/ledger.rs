@@ -3,10 +3,10 @@
 
 mod common;
 
-use alloy_primitives::{Address, B256};
-use ande_primitives::{Height, NodeId};
-use ande_store::{BatchRow, BatchState, L1TxRow, L1TxState, StoreError};
-use common::{batch, chain, evidence, open};
+use alloy_primitives::{Address, B256, keccak256};
+use ande_primitives::{Epoch, Era, Height, NodeId};
+use ande_store::{BatchRow, BatchState, EraStart, L1TxRow, L1TxState, StoreError};
+use common::{batch, block, chain, commit, evidence, open, set};
 
 #[tokio::test]
 async fn batches_follow_each_other() {
@@ -211,4 +211,53 @@ async fn peers_are_remembered() {
         vec![(node, "one:2".to_owned()), (NodeId(B256::repeat_byte(2)), "two:1".to_owned())]
     );
     store.close().await;
+}
+
+#[tokio::test]
+async fn blocks_of_an_ended_era_are_dropped_and_their_transactions_wait_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    let commits = chain(6, 2);
+    for commit in &commits {
+        store.commit(commit).await.unwrap();
+    }
+    store.put_set(&set(0, 0, 5)).await.unwrap();
+    assert_eq!((store.era(), store.void_from().await.unwrap()), (Era(0), None));
+
+    let start = |era, first, forced_up_to| EraStart {
+        era: Era(era),
+        first: Height(first),
+        forced_up_to,
+        l1_block: 70,
+    };
+    assert!(matches!(
+        store.put_eras(&[start(2, 4, 0)]).await,
+        Err(StoreError::EraGap { last: Era(0), got: Era(2) })
+    ));
+    store.put_eras(&[start(1, 5, 7), start(2, 5, 9)]).await.unwrap();
+    store.put_eras(&[start(1, 2, 0)]).await.unwrap();
+    store.put_set(&set(2, 0, 70)).await.unwrap();
+    assert_eq!((store.era_of(Height(4)), store.era_of(Height(5))), (Era(0), Era(2)));
+    assert_eq!((store.escaped_up_to(Height(4)), store.escaped_up_to(Height(9))), (0, 9));
+    for (height, era) in [(4, Era(0)), (5, Era(2))] {
+        assert_eq!(store.set_at(Height(height)).await.unwrap().unwrap().era, era);
+    }
+    assert!(store.set_in(Era(1), Epoch(0)).await.unwrap().is_none());
+
+    assert_eq!(store.void_from().await.unwrap(), Some(Height(5)));
+    store.rewind(Height(4)).await.unwrap();
+    let store = open(dir.path()).await;
+    assert_eq!((store.latest(), store.era()), (Height(4), Era(2)));
+    assert_eq!(store.void_from().await.unwrap(), None);
+    assert!(store.commit_at(Height(5)).await.unwrap().is_none());
+    let waiting = store.journal_load().await.unwrap();
+    let void: Vec<_> = commits[4..].iter().flat_map(|c| c.block.transactions.clone()).collect();
+    assert_eq!(waiting, void);
+    let located = store.locate_transaction(keccak256(&void[0])).await.unwrap();
+    assert_eq!(located, None, "it is in no block");
+
+    let mut next = block(commits[3].block.hash(), 5, 1, Vec::new());
+    next.header.era = Era(2);
+    store.commit(&commit(next)).await.unwrap();
+    assert_eq!(store.void_from().await.unwrap(), None);
 }

@@ -144,6 +144,8 @@ impl TestCluster {
         let tip = coordinator.tip().call().await?.batchIndex;
         let events = coordinator.BatchAccepted_filter().from_block(0).query().await?;
         let mut batches: Vec<PostedBatch> = Vec::new();
+        let escapes = coordinator.EscapeBatch_filter().from_block(0).query().await?;
+        let mut escapes = escapes.into_iter().map(|(event, _)| event.header).peekable();
         for (event, log) in events {
             let batch = PostedBatch {
                 index: event.batchIndex,
@@ -152,8 +154,12 @@ impl TestCluster {
                 hash: event.contentHash,
                 transaction: log.transaction_hash.wrap_err("an event of no transaction")?,
             };
-            let (index, start) =
+            let (mut index, start) =
                 batches.last().map_or((1, 1), |last| (last.index + 1, last.end + 1));
+            while let Some(escape) = escapes.next_if(|escape| escape.batchIndex == index) {
+                ensure!(escape.endHeight + 1 == start, "escape batch {index} has heights");
+                index += 1;
+            }
             ensure!(
                 batch.index == index && batch.start == start && batch.end >= batch.start,
                 "{batch:?} does not follow {:?}",

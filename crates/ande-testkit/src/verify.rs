@@ -39,7 +39,7 @@ impl CertificateCheck {
         let epoch = self.contract.epochOf(height).call().await?;
         let vote = AndeConsensus::Vote {
             l2ChainId: self.l2_chain_id,
-            era: self.contract.era().call().await?,
+            era: block.header.era.0,
             epoch,
             height,
             round: block.vote.round.0,

@@ -158,11 +158,22 @@ fn a_forced_index_never_goes_back() {
         content(&commits).check(),
         Err(ContentError::GoesBack { what: "forced index", height: Height(3) })
     );
-    let tip = BatchTip { forced_up_to: 3, ..genesis() };
-    assert_eq!(
-        build(&tip, &commits[..1], &set(0), Address::ZERO, &BatchLimits::default()),
-        Err(ContentError::GoesBack { what: "forced index", height: Height(1) }.into())
-    );
+}
+
+#[test]
+fn blocks_behind_an_escape_batch_take_nothing_back_from_the_queue() {
+    let commits = chain(&vec![Recipe { forced: 2, ..Recipe::default() }; 3]);
+    let escaped = keccak256("escaped");
+    let tip = BatchTip { forced_up_to: 3, forced_acc: escaped, ..genesis() };
+    let up_to = |count: usize| {
+        let limits = BatchLimits::default();
+        let built = build(&tip, &commits[..count], &set(0), Address::ZERO, &limits).unwrap();
+        (built.header.forced_up_to, built.header.forced_acc)
+    };
+    let last = |count: usize| &commits[count - 1].block.header;
+    assert_eq!(last(1).forced_up_to, 2);
+    assert_eq!(up_to(1), (3, escaped));
+    assert_eq!(up_to(3), (last(3).forced_up_to, last(3).forced_acc));
 }
 
 #[test]

@@ -18,16 +18,16 @@ const HONEST: usize = 0;
 /// What a node says of an entry.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Forced {
+pub(crate) struct Forced {
     tx_hash: B256,
     deadline: u64,
     status: String,
     reason: Option<String>,
-    block_number: Option<u64>,
+    pub(crate) block_number: Option<u64>,
 }
 
 /// Puts bytes into the queue as any user can; no node hears of it.
-async fn force(cluster: &TestCluster, raw: &[u8]) -> Result<()> {
+pub(crate) async fn force(cluster: &TestCluster, raw: &[u8]) -> Result<()> {
     let coordinator = cluster.cluster().contracts().coordinator.to_string();
     let url = cluster.cluster().l1_url();
     let fee = cluster.coordinator()?.forcedState().call().await?.fee.to_string();
@@ -48,7 +48,7 @@ async fn force(cluster: &TestCluster, raw: &[u8]) -> Result<()> {
 }
 
 /// Waits until a node says that a block consumed the entry.
-async fn consumed(cluster: &TestCluster, node: usize, index: u64) -> Result<Forced> {
+pub(crate) async fn consumed(cluster: &TestCluster, node: usize, index: u64) -> Result<Forced> {
     let rpc = cluster.rpc(node)?;
     wait_until(&format!("node-{} consumed entry {index}", node + 1), LIMIT, async || {
         let answer: Result<Option<Forced>, RpcError> =

@@ -4,6 +4,7 @@ mod client;
 mod crashes;
 mod damage;
 mod endpoints;
+mod eras;
 mod forced;
 mod hostile;
 mod membership;
