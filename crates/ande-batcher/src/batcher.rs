@@ -22,12 +22,16 @@ use crate::{
     ledger::now_ms,
     poster::Poster,
     turn::{Pause, Waiting},
+    witness::Witness,
 };
 
 /// Longest time between two looks when nothing changes.
 const TICK: Duration = Duration::from_secs(1);
 /// Time between two looks at the poster's balance and open transactions.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
+/// How long signatures of checkpoints are remembered: longer than the production profile takes
+/// evidence about an epoch after its end.
+const SIGNATURES_KEPT: Duration = Duration::from_secs(16 * 24 * 3_600);
 
 /// What a batcher works with.
 #[derive(Clone)]
@@ -102,11 +106,12 @@ impl Batcher {
 
 /// Cuts batches and keeps rows and settled heads up to date.
 async fn follow(parts: BatcherParts, shutdown: CancellationToken) -> Result<(), BatcherError> {
+    let witness = witness(&parts);
     let BatcherParts { ledger, transactions, coordinator, blobs, mut view, metrics, .. } = parts;
     // What counts as accepted is not left to one endpoint.
     let client = transactions.client().by_majority();
     let accepted = Accepted { client, coordinator, blobs };
-    let mut follower = Follower::start(ledger.clone(), accepted).await?;
+    let mut follower = Follower::start(ledger.clone(), accepted, witness).await?;
     let mut heads = ledger.store().heads();
     let mut housekeeping: Option<Instant> = None;
     let mut reported = None;
@@ -135,6 +140,8 @@ async fn follow(parts: BatcherParts, shutdown: CancellationToken) -> Result<(), 
         if housekeeping.is_none_or(|at| at.elapsed() >= HOUSEKEEPING) && seen.is_up() {
             housekeeping = Some(Instant::now());
             keep_house(&transactions, &seen, &metrics).await?;
+            let kept = u64::try_from(SIGNATURES_KEPT.as_millis()).unwrap_or(u64::MAX);
+            ledger.store().forget_checkpoints(now_ms().saturating_sub(kept)).await?;
         }
         show(&ledger, &seen, &metrics).await?;
         if let Some(tip) = seen.final_tip {
@@ -169,6 +176,7 @@ async fn post(
     let mut heads = parts.ledger.store().heads();
     let mut view = parts.view.clone();
     let mut poster = Poster {
+        witness: witness(&parts),
         config,
         ledger: parts.ledger,
         service: parts.service,
@@ -228,6 +236,14 @@ async fn keep(
         }
     };
     until_shutdown(&shutdown, work).await
+}
+
+fn witness(parts: &BatcherParts) -> Witness {
+    Witness {
+        store: parts.ledger.store().clone(),
+        domain: parts.signer.domain().clone(),
+        metrics: parts.metrics.clone(),
+    }
 }
 
 /// Works until it ends by itself or the node does.

@@ -11,7 +11,7 @@ use ande_store::BatchRow;
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use tracing::debug;
 
-use crate::{BatcherError, CheckpointService};
+use crate::{BatcherError, CheckpointService, witness::Witness};
 
 /// Longest list of answers in an error.
 const MAX_ANSWERS: usize = 600;
@@ -32,6 +32,7 @@ pub(crate) struct Collector<'a> {
     pub(crate) peers: &'a PeerClient,
     pub(crate) view: &'a L1View,
     pub(crate) set: &'a EpochSet,
+    pub(crate) witness: &'a Witness,
 }
 
 impl Collector<'_> {
@@ -84,6 +85,8 @@ impl Collector<'_> {
                 }
             }
         }
+        let collected = signatures.iter().map(|(signer, signature)| (*signer, *signature));
+        self.witness.saw(request.checkpoint, collected.collect::<Vec<_>>().into_iter()).await?;
         if self.is_quorum(&signatures) {
             return self.assemble(row, digest, &signatures).map(Certified::Quorum);
         }

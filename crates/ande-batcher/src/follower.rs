@@ -13,6 +13,7 @@ use crate::{
     BatcherError, Ledger,
     accepted::{Acceptance, Accepted},
     ledger::is_escape,
+    witness::Witness,
 };
 
 /// Batches brought up to date in one go, so that a long history does not hold up everything else.
@@ -25,6 +26,7 @@ const CURSOR: &str = "batcher/acceptances_read";
 pub(crate) struct Follower {
     ledger: Ledger,
     accepted: Accepted,
+    witness: Witness,
     /// Acceptances after the cursor, by batch number.
     known: BTreeMap<u64, Acceptance>,
     /// Block up to which they are read; final ones are in the store.
@@ -38,7 +40,11 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
-    pub(crate) async fn start(ledger: Ledger, accepted: Accepted) -> Result<Self, BatcherError> {
+    pub(crate) async fn start(
+        ledger: Ledger,
+        accepted: Accepted,
+        witness: Witness,
+    ) -> Result<Self, BatcherError> {
         let store = ledger.store();
         let finalized = store
             .last_batch_in_state(BatchState::Finalized)
@@ -54,6 +60,7 @@ impl Follower {
         Ok(Self {
             ledger,
             accepted,
+            witness,
             known: BTreeMap::new(),
             read_up_to: None,
             finalized,
@@ -200,6 +207,7 @@ impl Follower {
                         .await?;
                 }
                 let row = self.accepted.read(index, &acceptance).await?;
+                self.witness.saw_accepted(&row).await?;
                 self.ledger.adopt(&row).await?;
                 info!(batch = index, end = %row.header.end_height, "batch adopted from the settlement chain");
                 reach("batcher-after-include").await;

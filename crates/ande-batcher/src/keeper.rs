@@ -8,10 +8,10 @@ use alloy::{
     primitives::{Address, Bytes, U256},
     sol_types::SolCall as _,
 };
-use ande_consensus::{Evidence, SignedVote};
-use ande_contracts::{AndeConsensus, ContractError, Reverted, vote_to_sol};
+use ande_consensus::{CheckpointEvidence, Evidence};
+use ande_contracts::{AndeConsensus, ContractError, Reverted, checkpoint_to_sol, vote_to_sol};
 use ande_l1::{L1View, TxError, TxManager, TxRequest, TxStatus};
-use ande_primitives::{Epoch, EpochSet, Era};
+use ande_primitives::{Epoch, EpochSet, Era, Signature};
 use ande_store::Store;
 use ande_telemetry::Metrics;
 use tokio::sync::watch;
@@ -53,6 +53,7 @@ pub(crate) struct Keeper {
 pub(crate) struct Turns {
     freezing: Waiting,
     reporting: Waiting,
+    accusing: Waiting,
     settling: Waiting,
     /// When it was last asked whether a halt or a relaunch is possible, and what was said.
     standstill: Option<Instant>,
@@ -89,47 +90,90 @@ impl Keeper {
 
     async fn one_duty(&mut self, view: &L1View) -> Result<bool, BatcherError> {
         self.advise(view).await?;
-        Ok(self.report_evidence(view).await?
+        Ok(self.report_votes(view).await?
+            || self.report_checkpoints(view).await?
             || self.freeze_next(view).await?
             || self.settle_downtime(view).await?)
     }
 
-    /// Brings the oldest proof that the contract has not judged.
-    async fn report_evidence(&mut self, view: &L1View) -> Result<bool, BatcherError> {
+    /// Brings the oldest pair of contradicting votes that the contract has not judged.
+    async fn report_votes(&mut self, view: &L1View) -> Result<bool, BatcherError> {
         let Some(config) = view.config else { return Ok(false) };
         let Some(evidence) = self.store.unreported_evidence(1).await?.pop() else {
             return Ok(false);
         };
         let vote = &evidence.first.vote;
-        let set = self.store.set_in(vote.era, vote.epoch).await?;
-        let set = set.ok_or(BatcherError::MissingSet(vote.epoch))?;
-        let Some(offender) = set.committee.index_of(evidence.signer) else {
-            error!(signer = %evidence.signer, epoch = vote.epoch.0, "evidence against somebody outside the set is put away");
-            self.store.mark_reported(&evidence).await?;
+        let (signer, kind) = (evidence.signer, vote.kind as u8);
+        let accusation = Accusation {
+            signer,
+            era: vote.era,
+            epoch: vote.epoch,
+            task: vote.height.0,
+            purpose: format!("evidence:{signer}:{}:{}:{kind}", vote.height, vote.round),
+        };
+        let input = |offender| vote_call(config.l2_chain_id, &evidence, offender);
+        if !self.accuse(view, &accusation, |turns| &mut turns.reporting, input).await? {
+            return Ok(false);
+        }
+        self.store.mark_reported(&evidence).await?;
+        Ok(true)
+    }
+
+    /// Brings the oldest pair of contradicting checkpoints that the contract has not judged.
+    async fn report_checkpoints(&mut self, view: &L1View) -> Result<bool, BatcherError> {
+        let Some(config) = view.config else { return Ok(false) };
+        let Some(evidence) = self.store.unreported_checkpoints(1).await?.pop() else {
+            return Ok(false);
+        };
+        let checkpoint = &evidence.first.checkpoint;
+        let (signer, batch) = (evidence.signer, checkpoint.batch_index);
+        let accusation = Accusation {
+            signer,
+            era: checkpoint.era,
+            epoch: checkpoint.epoch,
+            task: batch,
+            purpose: format!("checkpoints:{signer}:{}:{batch}", checkpoint.era),
+        };
+        let input = |offender| checkpoint_call(config.l2_chain_id, &evidence, offender);
+        if !self.accuse(view, &accusation, |turns| &mut turns.accusing, input).await? {
+            return Ok(false);
+        }
+        self.store.mark_checkpoints_reported(&evidence).await?;
+        Ok(true)
+    }
+
+    /// Brings a proof when it is this node's turn; whether it is judged now, here or before.
+    async fn accuse(
+        &mut self,
+        view: &L1View,
+        accusation: &Accusation,
+        waiting: impl Fn(&mut Turns) -> &mut Waiting + Send,
+        input: impl Fn(usize) -> Vec<u8> + Send,
+    ) -> Result<bool, BatcherError> {
+        let Accusation { signer, era, epoch, task, purpose } = accusation;
+        let set = self.store.set_in(*era, *epoch).await?;
+        let set = set.ok_or(BatcherError::MissingSet(*epoch))?;
+        let Some(offender) = set.committee.index_of(*signer) else {
+            error!(%signer, epoch = epoch.0, "evidence against somebody outside the set is put away");
             return Ok(true);
         };
         // Everyone with the proof may bring it; the offender is not waited for.
-        let rank_of = |signer| keeper_rank(&set.committee, vote.height.0, signer);
+        let rank_of = |signer| keeper_rank(&set.committee, *task, signer);
         let mut rank = rank_of(self.own).unwrap_or(u32::MAX);
-        if rank_of(evidence.signer).is_some_and(|offenders| offenders < rank) {
+        if rank_of(*signer).is_some_and(|offenders| offenders < rank) {
             rank -= 1;
         }
-        if !self.turns.reporting.is_over(vote.height.0, rank, step(self.takeover, view)) {
+        if !waiting(&mut self.turns).is_over(*task, rank, step(self.takeover, view)) {
             return Ok(false);
         }
-        let input = evidence_call(config.l2_chain_id, &evidence, offender).abi_encode();
-        let purpose = format!(
-            "evidence:{}:{}:{}:{}",
-            evidence.signer, vote.height, vote.round, vote.kind as u8
-        );
-        match self.send(&purpose, input.into()).await {
-            Ok(Sent::Done) => {
-                warn!(signer = %evidence.signer, height = vote.height.0, "contradiction brought to the contract, its author is slashed");
+        match self.send(purpose, input(offender).into()).await? {
+            Sent::Done => {
+                warn!(%signer, purpose, "contradiction brought to the contract, its author is slashed");
                 self.metrics.evidence_reported.inc();
             }
-            Ok(Sent::Refused(reverted)) => match reverted.error.as_deref() {
+            Sent::Refused(reverted) => match reverted.error.as_deref() {
                 Some(ContractError::AlreadyTombstoned(_)) => {
-                    info!(signer = %evidence.signer, "the author of a contradiction is slashed already");
+                    info!(%signer, "the author of a contradiction is slashed already");
                 }
                 Some(
                     ContractError::EvidenceExpired(_)
@@ -137,14 +181,12 @@ impl Keeper {
                     | ContractError::NotInSet(_)
                     | ContractError::WrongStatus(_),
                 ) => {
-                    error!(signer = %evidence.signer, height = vote.height.0, %reverted, "the contract does not take the evidence");
+                    error!(%signer, purpose, %reverted, "the contract does not take the evidence");
                 }
                 // No judgement of the proof: it is kept and brought again.
                 _ => return Err(TxError::WouldRevert(reverted).into()),
             },
-            Err(error) => return Err(error),
         }
-        self.store.mark_reported(&evidence).await?;
         Ok(true)
     }
 
@@ -276,17 +318,39 @@ enum Sent {
     Refused(Reverted),
 }
 
-fn evidence_call(
-    l2_chain_id: u64,
-    evidence: &Evidence,
-    offender: usize,
-) -> AndeConsensus::submitVoteEvidenceCall {
-    let signature = |signed: &SignedVote| Bytes::copy_from_slice(signed.signature.as_bytes());
+/// What a proof is about, whatever messages it is made of.
+struct Accusation {
+    signer: Address,
+    era: Era,
+    epoch: Epoch,
+    /// Number that the order of the reporters depends on.
+    task: u64,
+    /// In the journal of transactions: nothing is brought twice.
+    purpose: String,
+}
+
+fn vote_call(l2_chain_id: u64, evidence: &Evidence, offender: usize) -> Vec<u8> {
     AndeConsensus::submitVoteEvidenceCall {
         a: vote_to_sol(l2_chain_id, &evidence.first.vote),
         otherBlockHash: evidence.second.vote.block_hash,
         setIndex: U256::from(offender),
-        sigA: signature(&evidence.first),
-        sigB: signature(&evidence.second),
+        sigA: bytes_of(&evidence.first.signature),
+        sigB: bytes_of(&evidence.second.signature),
     }
+    .abi_encode()
+}
+
+fn checkpoint_call(l2_chain_id: u64, evidence: &CheckpointEvidence, offender: usize) -> Vec<u8> {
+    AndeConsensus::submitCheckpointEvidenceCall {
+        a: checkpoint_to_sol(l2_chain_id, &evidence.first.checkpoint),
+        b: checkpoint_to_sol(l2_chain_id, &evidence.second.checkpoint),
+        setIndex: U256::from(offender),
+        sigA: bytes_of(&evidence.first.signature),
+        sigB: bytes_of(&evidence.second.signature),
+    }
+    .abi_encode()
+}
+
+fn bytes_of(signature: &Signature) -> Bytes {
+    Bytes::copy_from_slice(signature.as_bytes())
 }

@@ -23,6 +23,7 @@ mod keeper;
 mod ledger;
 mod poster;
 mod turn;
+mod witness;
 
 pub use batcher::{Batcher, BatcherParts};
 pub use checkpoint::CheckpointService;

@@ -22,6 +22,7 @@ use crate::{
     certify::{Certified, Collector},
     data::{Bundles, DataRules, pointer, proofs},
     turn::{Pause, Waiting, posting_rank, step},
+    witness::Witness,
 };
 
 /// How long the own receipt is waited for after the batch is seen to be accepted.
@@ -33,6 +34,7 @@ const MAX_UNSEEN: Duration = Duration::from_secs(20);
 
 /// Posts batches when it is this node's turn.
 pub(crate) struct Poster {
+    pub(crate) witness: Witness,
     pub(crate) config: BatcherConfig,
     pub(crate) ledger: Ledger,
     pub(crate) service: CheckpointService,
@@ -180,6 +182,7 @@ impl Poster {
             peers: &self.peers,
             view,
             set,
+            witness: &self.witness,
         };
         let content = row.header.content_hash();
         match collector.collect(&row, bundle.map(proofs).unwrap_or_default()).await? {

@@ -6,12 +6,12 @@ mod common;
 
 use std::time::Duration;
 
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{Address, B256, U256};
 use ande_batcher::BatcherConfig;
-use ande_consensus::{Evidence, SignedVote};
-use ande_contracts::AndeToken;
+use ande_consensus::{CheckpointEvidence, Evidence, SignedCheckpoint, SignedVote};
+use ande_contracts::{AndeConsensus, AndeToken, checkpoint_to_sol};
 use ande_l1::{ValidatorStatus, test_support::eventually};
-use ande_primitives::{Epoch, Era, Height, Round, Vote, VoteKind};
+use ande_primitives::{Checkpoint, Epoch, Era, Height, Round, Vote, VoteKind};
 use ande_store::BatchState;
 
 use crate::common::{Cluster, ROTATION, config, log};
@@ -33,6 +33,25 @@ impl Cluster {
             SignedVote { vote, signature }
         };
         Evidence { signer: key.address(), first: signed(1), second: signed(2) }
+    }
+
+    /// Checkpoints of a validator for one batch with two contents.
+    fn two_contents(&self, offender: usize) -> [(Address, SignedCheckpoint); 2] {
+        let key = &self.nodes[offender].validator.key;
+        [1, 2].map(|content| {
+            let checkpoint = Checkpoint {
+                era: Era(0),
+                epoch: Epoch(0),
+                batch_index: 7,
+                attempt: u32::from(content),
+                parent_batch_hash: B256::repeat_byte(9),
+                content_hash: B256::repeat_byte(content),
+                da_hash: B256::repeat_byte(content),
+            };
+            let digest = self.chain.domain.checkpoint_digest(&checkpoint);
+            let signature = key.sign_digest(digest).unwrap();
+            (key.address(), SignedCheckpoint { checkpoint, signature })
+        })
     }
 
     /// Waits until the contract gives a validator this state.
@@ -102,6 +121,61 @@ async fn a_contradiction_is_brought_once_and_pays_its_reporter() {
     // Batches go on; the same proof changes nothing more.
     cluster.blocks(4).await;
     cluster.until(1, BatchState::Included).await;
+}
+
+#[tokio::test]
+async fn contradicting_checkpoints_are_brought_once_and_pay_their_reporter() {
+    log();
+    let mut cluster = Cluster::start(4, config()).await;
+    let offender = 2;
+    // Every poster keeps whose signatures it collected; those of honest ones do not contradict.
+    cluster.blocks(4).await;
+    cluster.until(1, BatchState::Included).await;
+    let [one, two] = cluster.two_contents(offender);
+    let honest: Vec<usize> = (0..4).filter(|index| *index != offender).collect();
+    let mut before = Vec::new();
+    for index in &honest {
+        before.push(cluster.tokens(*index).await);
+    }
+    let mut found = Vec::new();
+    for index in &honest {
+        let store = cluster.nodes[*index].store();
+        assert_eq!(store.unreported_checkpoints(9).await.unwrap(), []);
+        assert_eq!(store.put_checkpoints(&[one]).await.unwrap(), []);
+        found.extend(store.put_checkpoints(&[one, two, one, two]).await.unwrap());
+        assert_eq!(store.put_checkpoints(&[two, one]).await.unwrap(), [], "known already");
+    }
+    let evidence = CheckpointEvidence { signer: one.0, first: one.1, second: two.1 };
+    assert_eq!(found, vec![evidence; honest.len()]);
+    cluster.until_status(offender, ValidatorStatus::Tombstoned).await;
+    for index in &honest {
+        eventually("the proof is put away", async || {
+            let open = cluster.nodes[*index].store().unreported_checkpoints(9).await.unwrap();
+            open.is_empty().then_some(())
+        })
+        .await;
+    }
+    let mut paid = 0;
+    let mut reported = 0;
+    for (index, before) in honest.iter().zip(before) {
+        reported += cluster.nodes[*index].running.as_ref().unwrap().metrics.evidence_reported.get();
+        paid += u32::from(cluster.tokens(*index).await > before);
+    }
+    assert_eq!((reported, paid), (1, 1));
+    // The same evidence again reverts, and batches go on.
+    let set = cluster.nodes[0].store().set(Epoch(0)).await.unwrap().unwrap();
+    let again = AndeConsensus::submitCheckpointEvidenceCall {
+        a: checkpoint_to_sol(cluster.chain.domain.l2_chain_id(), &one.1.checkpoint),
+        b: checkpoint_to_sol(cluster.chain.domain.l2_chain_id(), &two.1.checkpoint),
+        setIndex: U256::from(set.committee.index_of(one.0).unwrap()),
+        sigA: one.1.signature.as_bytes().to_vec().into(),
+        sigB: two.1.signature.as_bytes().to_vec().into(),
+    };
+    let at = alloy::eips::BlockId::latest();
+    let refused = cluster.l1.client().call(cluster.l1.consensus, &again, at).await;
+    assert!(refused.is_err(), "the contract would take it again");
+    cluster.blocks(4).await;
+    cluster.until(2, BatchState::Included).await;
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use alloy_primitives::Address;
 use alloy_rlp::{RlpDecodable, RlpEncodable};
-use ande_primitives::{Canonical, Domain, Signature, Vote};
+use ande_primitives::{Canonical, Checkpoint, Domain, Signature, Vote};
 
 /// A vote with its signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable)]
@@ -42,4 +42,47 @@ impl Evidence {
             && signed_by(&self.first)
             && signed_by(&self.second)
     }
+}
+
+/// A checkpoint with its signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable)]
+pub struct SignedCheckpoint {
+    /// The checkpoint.
+    pub checkpoint: Checkpoint,
+    /// Signature over its digest.
+    pub signature: Signature,
+}
+
+impl Canonical for SignedCheckpoint {
+    const VERSION: u8 = 1;
+    const MAX_BYTES: usize = 384;
+}
+
+impl SignedCheckpoint {
+    /// Whether nobody may sign both: for one batch after one parent another content, or other data
+    /// in the same attempt.
+    #[must_use]
+    pub fn contradicts(&self, other: &Self) -> bool {
+        let (a, b) = (&self.checkpoint, &other.checkpoint);
+        let place = |of: &Checkpoint| (of.era, of.batch_index, of.parent_batch_hash);
+        place(a) == place(b)
+            && (a.content_hash != b.content_hash
+                || (a.attempt == b.attempt && a.da_hash != b.da_hash))
+    }
+}
+
+/// Two checkpoints of one validator that contradict each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable)]
+pub struct CheckpointEvidence {
+    /// The offender.
+    pub signer: Address,
+    /// One checkpoint.
+    pub first: SignedCheckpoint,
+    /// The other.
+    pub second: SignedCheckpoint,
+}
+
+impl Canonical for CheckpointEvidence {
+    const VERSION: u8 = 1;
+    const MAX_BYTES: usize = 768;
 }

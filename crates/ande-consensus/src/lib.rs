@@ -21,7 +21,7 @@ mod view;
 
 pub use application::{AppError, Application, Candidate, Parent, StartHeight, Turn, Verdict};
 pub use engine::{EngineError, OrderingEngine};
-pub use evidence::{Evidence, SignedVote};
+pub use evidence::{CheckpointEvidence, Evidence, SignedCheckpoint, SignedVote};
 pub use ports::{Heads, PoolStatus, PooledEntry, SubmitError, TransactionIngress};
 pub use signer::{ConsensusSigner, SignError};
 pub use view::{EnginePhase, View};

@@ -1,9 +1,9 @@
 //! Conversions between the contracts' structs and the nouns of `ande-primitives`.
 
 use ande_primitives::{
-    BATCH_HEADER_VERSION, BatchHeader, Committee, CommitteeError, DaKind, DaPointer, Epoch, Era,
-    Height, Member, QuorumCertificate, QuorumFraction, RulesError, ScheduleMode, ScheduleRules,
-    Term, Vote,
+    BATCH_HEADER_VERSION, BatchHeader, Checkpoint, Committee, CommitteeError, DaKind, DaPointer,
+    Epoch, Era, Height, Member, QuorumCertificate, QuorumFraction, RulesError, ScheduleMode,
+    ScheduleRules, Term, Vote,
 };
 
 use crate::{AndeConsensus, AndeSequencerCoordinator as Coordinator};
@@ -137,6 +137,24 @@ pub const fn vote_to_sol(l2_chain_id: u64, vote: &Vote) -> AndeConsensus::Vote {
         round: vote.round.0,
         kind: vote.kind as u8,
         blockHash: vote.block_hash,
+    }
+}
+
+/// Checkpoint in the form of the consensus contract.
+#[must_use]
+pub const fn checkpoint_to_sol(
+    l2_chain_id: u64,
+    checkpoint: &Checkpoint,
+) -> AndeConsensus::Checkpoint {
+    AndeConsensus::Checkpoint {
+        l2ChainId: l2_chain_id,
+        era: checkpoint.era.0,
+        epoch: checkpoint.epoch.0,
+        batchIndex: checkpoint.batch_index,
+        attempt: checkpoint.attempt,
+        parentBatchHash: checkpoint.parent_batch_hash,
+        contentHash: checkpoint.content_hash,
+        daHash: checkpoint.da_hash,
     }
 }
 

@@ -15,8 +15,8 @@ pub use bindings::{
     verifier::{self, EcdsaQuorumVerifier},
 };
 pub use convert::{
-    ConvertError, batch_header_from_sol, batch_header_to_sol, committee, da_pointer_from_sol,
-    da_pointer_to_sol, member, quorum_certificate_from_sol, quorum_certificate_to_sol,
-    quorum_fraction, schedule_rules, vote_to_sol,
+    ConvertError, batch_header_from_sol, batch_header_to_sol, checkpoint_to_sol, committee,
+    da_pointer_from_sol, da_pointer_to_sol, member, quorum_certificate_from_sol,
+    quorum_certificate_to_sol, quorum_fraction, schedule_rules, vote_to_sol,
 };
 pub use error::{ContractError, Reverted};

@@ -92,6 +92,19 @@ impl QuorumCertificate {
         Ok(Self { attempt, bitmap, signatures: signatures.into() })
     }
 
+    /// The signatures with the members that they should be of. Nothing is verified.
+    pub fn entries<'a>(
+        &'a self,
+        committee: &'a Committee,
+    ) -> impl Iterator<Item = (Address, Signature)> + 'a {
+        let (compacts, _) = self.signatures.as_chunks::<COMPACT_BYTES>();
+        let members = committee.members().iter().enumerate();
+        members
+            .filter(|(index, _)| self.bitmap.bit(*index))
+            .zip(compacts)
+            .map(|((_, member), compact)| (member.signer, Signature::from_compact(compact)))
+    }
+
     /// Weight of the members that signed `digest`; mirrors the contract's `IQuorumVerifier`.
     ///
     /// # Errors

@@ -13,6 +13,7 @@
 mod batches;
 mod candidates;
 mod chain;
+mod checkpoints;
 mod eras;
 mod error;
 mod evidence;
