@@ -126,7 +126,8 @@ async fn a_contradiction_is_brought_once_and_pays_its_reporter() {
 #[tokio::test]
 async fn contradicting_checkpoints_are_brought_once_and_pay_their_reporter() {
     log();
-    let mut cluster = Cluster::start(4, config()).await;
+    let config = BatcherConfig { takeover: Duration::from_millis(700), ..config() };
+    let mut cluster = Cluster::start(4, config).await;
     let offender = 2;
     // Every poster keeps whose signatures it collected; those of honest ones do not contradict.
     cluster.blocks(4).await;
