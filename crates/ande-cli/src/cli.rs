@@ -11,10 +11,11 @@ use crate::{
     healthcheck::HealthcheckArgs,
     init::InitCommand,
     keys::KeysCommand,
-    output::{Output, note},
+    output::{BadNews, Output, note},
     schedule::{BatchesArgs, ScheduleArgs},
     validator::ValidatorCommand,
     verify_l1::VerifyL1Args,
+    watch::{StatusArgs, WhyStalledArgs},
 };
 
 /// Validators, keys, schedule, batches, load balancer and testnets of ANDE chains.
@@ -23,7 +24,7 @@ use crate::{
     name = "ande",
     version,
     about,
-    after_help = "Exit codes: 0 done, 1 failed, 2 wrong command line.\n\n\
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong command line, 3 done and something is wrong.\n\n\
                   Examples:\n  \
                   ande keys new --dir keys\n  \
                   ande validator list --config node.toml\n  \
@@ -71,6 +72,20 @@ enum Command {
         #[command(flatten)]
         args: VerifyL1Args,
     },
+    /// The chain and its nodes on one screen
+    Status {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        args: StatusArgs,
+    },
+    /// Say in one line why no blocks come
+    WhyStalled {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        args: WhyStalledArgs,
+    },
     /// The load balancer in front of the nodes
     Haproxy {
         #[command(flatten)]
@@ -98,6 +113,7 @@ pub fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<BadNews>() => ExitCode::from(3),
         Err(error) => {
             note(&format!("{error:#}"));
             ExitCode::FAILURE
@@ -115,6 +131,8 @@ fn run(cli: Cli) -> Result<()> {
             Command::Schedule { place, args } => args.run(&place, output).await,
             Command::Batches { place, args } => args.run(&place, output).await,
             Command::VerifyL1 { place, args } => args.run(&place, output).await,
+            Command::Status { place, args } => args.run(&place, output).await,
+            Command::WhyStalled { place, args } => args.run(&place, output).await,
             Command::Haproxy { place, command } => command.run(&place, output).await,
             Command::Init(command) => command.run(output).await,
             Command::Healthcheck(args) => args.run(output).await,

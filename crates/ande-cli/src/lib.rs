@@ -15,5 +15,6 @@ mod schedule;
 mod send;
 mod validator;
 mod verify_l1;
+mod watch;
 
 pub use cli::main;

@@ -35,6 +35,20 @@ impl Output {
     }
 }
 
+/// The answer was given, and it is that something is wrong: exit code 3.
+#[derive(Debug, thiserror::Error)]
+#[error("something is wrong")]
+pub(crate) struct BadNews;
+
+/// Longest text of others that is shown.
+const MAX_PLAIN: usize = 300;
+
+/// Text of others without what a terminal would obey.
+pub(crate) fn plain(text: &str) -> String {
+    let visible = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    text.chars().take(MAX_PLAIN).map(visible).collect()
+}
+
 /// What the user should know beside the answer.
 #[allow(clippy::print_stderr, reason = "notes belong on standard error")]
 pub(crate) fn note(text: &str) {

@@ -3,12 +3,12 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use ande_consensus::EngineError;
-use ande_primitives::{NodeId, NodeKey};
+use ande_primitives::{NodeId, NodeKey, Round};
 use malachitebft_config::{
     ChannelNames, ConsensusConfig, DiscoveryConfig, P2pConfig, ProtocolNames,
     PubSubMaxSizePerTopic, ValuePayload, ValueSyncConfig,
 };
-use malachitebft_core_types::LinearTimeouts;
+use malachitebft_core_types::{LinearTimeouts, Round as EngineRound, Timeout};
 use multiaddr::Multiaddr;
 
 /// Name of the engine's log in the data directory.
@@ -107,6 +107,11 @@ impl BftConfig {
             rebroadcast: self.propose_timeout + 2 * self.vote_timeout,
             max_timeout: MAX_TIMEOUT.max(4 * self.propose_timeout),
         }
+    }
+
+    /// How long a round waits for its proposer.
+    pub(crate) fn proposer_wait(&self, round: Round) -> Duration {
+        self.timeouts().duration_for(Timeout::propose(EngineRound::new(round.0)))
     }
 
     pub(crate) fn consensus(&self, peers: Vec<Multiaddr>) -> Result<ConsensusConfig, EngineError> {

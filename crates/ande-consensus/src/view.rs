@@ -1,5 +1,7 @@
 //! What an engine shows of itself.
 
+use std::time::{Duration, Instant};
+
 use alloy_primitives::Address;
 use ande_primitives::{Epoch, Height, NodeId, Round, Skip};
 
@@ -28,6 +30,13 @@ pub struct View {
     pub height: Height,
     /// Round of that height.
     pub round: Round,
+    /// When that round started; none before the first one of the height.
+    pub round_since: Option<Instant>,
+    /// How long that round waits for its proposer before the next one starts.
+    pub proposer_wait: Duration,
+    /// Whether that round's proposal came from its proposer. Votes on it have no timeout before
+    /// more than two thirds of the weight voted.
+    pub proposal: bool,
     /// Epoch of that height.
     pub epoch: Epoch,
     /// Skip count of that round.

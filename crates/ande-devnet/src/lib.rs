@@ -45,6 +45,8 @@ pub use testnet::{
     ENV_FILE, GRAFANA_PASSWORD_FILE, L1_BLOCK_TIME_SECS, Owner, SECRETS_DIR, Testnet,
     TestnetContracts, TestnetOptions, TestnetValidator, init, launch,
 };
-pub use tools::{foundry_binary, haproxy_binary, in_path, node_binary, repository_root};
+pub use tools::{
+    cli_binary, foundry_binary, haproxy_binary, in_path, node_binary, repository_root,
+};
 pub use transaction::{SignedTransaction, Wallet, sign};
 pub use wait::wait_until;

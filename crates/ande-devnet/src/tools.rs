@@ -26,16 +26,28 @@ pub fn node_binary() -> Result<PathBuf> {
         }
         bail!("ANDE_NODE_BIN names {}, which is no file", path.display());
     }
+    built_beside("ande-node", "ande-node")
+}
+
+/// The command line tool `ande` beside the running program.
+///
+/// # Errors
+/// When there is none; the text says how to build it.
+pub fn cli_binary() -> Result<PathBuf> {
+    built_beside("ande", "ande-cli")
+}
+
+fn built_beside(name: &str, package: &str) -> Result<PathBuf> {
     let exe = env::current_exe()?;
     // A test runs from target/<profile>/deps, the devnet from target/<profile>.
     exe.ancestors()
         .skip(1)
         .take(2)
-        .map(|dir| dir.join("ande-node"))
+        .map(|dir| dir.join(name))
         .find(|path| path.is_file())
         .ok_or_else(|| {
             eyre::eyre!(
-                "ande-node is not built beside {}; run `cargo build -p ande-node`",
+                "{name} is not built beside {}; run `cargo build -p {package}`",
                 exe.display()
             )
         })

@@ -9,6 +9,7 @@
 //! * [`TxManager`] sends the transactions of one key.
 //! * [`BlobBundle`] computes what EIP-4844 blobs are sent with, [`BlobSource`] reads them back.
 
+mod backlog;
 mod blobs;
 mod client;
 mod config;
@@ -27,6 +28,7 @@ mod timing;
 mod tx;
 mod view;
 
+pub use backlog::ForcedBacklog;
 pub use blobs::{
     Blob, BlobBundle, BlobForm, BlobSource, CommitmentAndProof, KzgError, versioned_hash,
 };

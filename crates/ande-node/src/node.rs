@@ -471,6 +471,7 @@ fn node_info(config: &NodeConfig, keys: &Keys, genesis: alloy_primitives::Bytes)
         l2_chain_id: config.l2_chain_id,
         genesis,
         block_time: config.block_time,
+        heartbeat: config.heartbeat,
         batcher_enabled: config.batcher_enabled,
         pool_capacity: config.pool.max_transactions,
     }

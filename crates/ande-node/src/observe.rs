@@ -8,7 +8,7 @@ use std::{
 
 use ande_consensus::{EnginePhase, Heads, TransactionIngress, View};
 use ande_execution::{ClientHealth, ClientStatus};
-use ande_l1::{EndpointStatus, L1View, Standing, ValidatorStatus};
+use ande_l1::{EndpointStatus, ForcedBacklog, L1View, Standing, ValidatorStatus};
 use ande_peer::PeerClient;
 use ande_primitives::Epoch;
 use ande_store::Store;
@@ -147,21 +147,10 @@ impl Observed {
 
     async fn forced_queue(&self) {
         let tail = self.l1.borrow().forced.tail;
-        let Ok(tip) = self.store.tip().await else { return };
-        let consumed = tip.map_or(0, |tip| tip.block.header.forced_up_to);
-        let waiting = tail.saturating_sub(consumed);
-        let oldest = match waiting {
-            0 => None,
-            _ => self
-                .store
-                .forced(consumed, 1)
-                .await
-                .ok()
-                .and_then(|oldest| oldest.into_iter().next()),
-        };
-        self.metrics.forced_waiting.set(waiting);
-        self.metrics.forced_oldest_age.set(oldest.map_or(0.0, |oldest| {
-            let queued = UNIX_EPOCH + Duration::from_secs(oldest.enqueued_at);
+        let Ok(backlog) = ForcedBacklog::read(tail, &self.store).await else { return };
+        self.metrics.forced_waiting.set(backlog.waiting);
+        self.metrics.forced_oldest_age.set(backlog.oldest.map_or(0.0, |oldest| {
+            let queued = UNIX_EPOCH + Duration::from_secs(oldest);
             SystemTime::now().duration_since(queued).unwrap_or_default().as_secs_f64()
         }));
     }

@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::{
     Namespace, RpcError, RpcServices, args::Reference, blocks::HeaderCache, feed::Feed,
-    fees::FeeCache, filters::Filters,
+    fees::FeeCache, filters::Filters, recent::RecentBlocks,
 };
 
 /// The services with what is derived from them once.
@@ -41,6 +41,8 @@ pub(crate) struct Context {
     pub(crate) feed: Feed,
     /// Filters of polling clients.
     pub(crate) filters: Filters,
+    /// The last blocks, as the status shows them.
+    pub(crate) recent: RecentBlocks,
     /// Tips paid lately.
     pub(crate) fees: FeeCache,
     heads: watch::Receiver<Heads>,
@@ -61,6 +63,7 @@ impl Context {
             headers: HeaderCache::default(),
             feed: Feed::default(),
             filters: Filters::new(limits.filters, limits.filter_lifetime),
+            recent: RecentBlocks::default(),
             fees: FeeCache::default(),
             heads: services.store.heads(),
             domain: Domain::new(info.l1_chain_id, info.consensus, info.l2_chain_id),

@@ -30,6 +30,7 @@ mod namespaces;
 mod openrpc;
 mod reads;
 mod receipts;
+mod recent;
 mod rest;
 mod server;
 mod services;

@@ -47,6 +47,8 @@ pub struct NodeInfo {
     pub genesis: Bytes,
     /// Time between blocks.
     pub block_time: Duration,
+    /// Time after which a block is made although there is nothing to order.
+    pub heartbeat: Duration,
     /// Whether this node cuts and posts batches.
     pub batcher_enabled: bool,
     /// Most transactions in the pool.

@@ -1,15 +1,20 @@
 //! `/status`: everything an operator asks first. Names of earlier systems are kept.
 
-use ande_consensus::EnginePhase;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ande_consensus::{EnginePhase, View};
 use ande_execution::ClientHealth;
-use ande_primitives::Term;
-use ande_store::BatchState;
+use ande_l1::ForcedBacklog;
+use ande_primitives::{EpochSet, Term};
+use ande_store::{BatchRow, BatchState};
 use serde_json::{Value, json};
 
 use crate::{context::Context, health::Readiness, views::state_name};
 
 /// Recent batches that are counted by state.
-const RECENT_BATCHES: u64 = 100;
+const COUNTED_BATCHES: u64 = 100;
+/// Recent batches that are shown.
+const SHOWN_BATCHES: u64 = 5;
 
 pub(crate) async fn status(context: &Context) -> Value {
     let readiness = Readiness::of(context).await;
@@ -30,7 +35,14 @@ pub(crate) async fn status(context: &Context) -> Value {
         .map(|member| member.id);
     let tolerance = set.as_ref().map(|set| set.committee.fault_tolerance(set.quorum));
     let peers = peers(context, &view.peers);
+    let blocks = context.recent.read(&services.store, heads.latest).await.unwrap_or_default();
+    let rotation = rules.zip(window).map(|(rules, window)| {
+        let blocks = (rules.window_start(window).0 + u64::from(rules.rotation_interval()))
+            .saturating_sub(view.height.0);
+        json!({ "blocks": blocks, "millis": blocks.saturating_mul(millis(info.block_time)) })
+    });
     json!({
+        "time_ms": now_ms(),
         "service": {
             "name": "ande-node",
             "version": info.version,
@@ -54,6 +66,7 @@ pub(crate) async fn status(context: &Context) -> Value {
             "l2_chain_id": info.l2_chain_id,
             "genesis_hash": context.genesis_hash,
             "block_time_ms": millis(info.block_time),
+            "heartbeat_ms": millis(info.heartbeat),
             "latest": heads.latest,
             "safe": heads.safe,
             "finalized": heads.finalized,
@@ -74,6 +87,9 @@ pub(crate) async fn status(context: &Context) -> Value {
             "halted": match &view.phase { EnginePhase::Halted(reason) => Some(reason), _ => None },
             "height": view.height,
             "round": view.round,
+            "round_ms": view.round_since.map(|since| millis(since.elapsed())),
+            "proposer_wait_ms": millis(view.proposer_wait),
+            "proposal": view.proposal,
             "epoch": view.epoch,
             "window": window,
             "skip": view.skip,
@@ -84,6 +100,7 @@ pub(crate) async fn status(context: &Context) -> Value {
             "total_weight": set.as_ref().map(|set| set.committee.total_weight()),
             "quorum": set.as_ref().map(|set| set.quorum),
             "rules": rules,
+            "rotation": rotation,
             "timeouts": view.timeouts,
             "peers": view.peers.len(),
         },
@@ -94,6 +111,10 @@ pub(crate) async fn status(context: &Context) -> Value {
             "queued": pool.queued,
             "bytes": pool.bytes,
         },
+        "validators": set.as_ref().map(|set| members(context, set, &view)),
+        "blocks": blocks,
+        "batches": batches.recent,
+        "forced": forced(context).await,
         "batcher": batches.batcher,
         "posting": batches.posting,
         "settlement": batches.settlement,
@@ -123,6 +144,7 @@ fn execution_client(context: &Context) -> Value {
 
 #[derive(Default)]
 struct Batches {
+    recent: Value,
     batcher: Value,
     posting: Value,
     settlement: Value,
@@ -133,15 +155,22 @@ async fn batches(context: &Context) -> Batches {
     let store = &services.store;
     let Ok(last) = store.last_batch().await else { return Batches::default() };
     let last_index = last.as_ref().map_or(0, |row| row.header.batch_index);
-    let from = last_index.saturating_sub(RECENT_BATCHES - 1).max(1);
-    let rows = store.batches(from, RECENT_BATCHES as usize).await.unwrap_or_default();
-    let count = |state| rows.iter().filter(|row| row.state == state).count();
+    let from = |count: u64| last_index.saturating_sub(count - 1).max(1);
+    let counts = store.batch_counts(from(COUNTED_BATCHES)).await.unwrap_or_default();
+    let [created, submitted, included, finalised, failed] = counts;
+    let rows = store.batches(from(SHOWN_BATCHES), SHOWN_BATCHES as usize).await;
+    let rows = rows.unwrap_or_default();
     let (tip, final_tip) = {
         let l1 = services.l1.borrow();
         (l1.tip, l1.final_tip)
     };
     let posted = tip.map_or(0, |tip| tip.index);
+    let is_out = |state| !matches!(state, BatchState::Created | BatchState::Failed);
+    let submitted_hash =
+        rows.iter().rev().find(|row| is_out(row.state)).map(|row| row.header.content_hash());
+    let accepted_hash = tip.filter(|tip| tip.index > 0).map(|tip| tip.hash);
     Batches {
+        recent: rows.iter().rev().map(batch).collect(),
         batcher: json!({
             "enabled": services.info.batcher_enabled,
             "last_batch_number": last.as_ref().map(|row| row.header.batch_index),
@@ -152,25 +181,76 @@ async fn batches(context: &Context) -> Batches {
             "pending": last_index.saturating_sub(posted),
             "posted": posted,
             "confirmed": final_tip.map_or(0, |tip| tip.index),
-            "failed": count(BatchState::Failed),
+            "failed": failed,
         }),
         settlement: json!({
-            "last_submitted_batch_hash": rows
-                .iter()
-                .rev()
-                .find(|row| !matches!(row.state, BatchState::Created | BatchState::Failed))
-                .map(|row| row.header.content_hash()),
+            "last_submitted_batch_hash": submitted_hash.or(accepted_hash),
             "last_state": last.as_ref().map(|row| state_name(row.state)),
             "last_error": last.as_ref().and_then(|row| row.error.clone()),
             "lifecycle": {
-                "created": count(BatchState::Created),
-                "submitted": count(BatchState::Submitted),
-                "included": count(BatchState::Included),
-                "finalised": count(BatchState::Finalized),
-                "failed": count(BatchState::Failed),
+                "created": created,
+                "submitted": submitted,
+                "included": included,
+                "finalised": finalised,
+                "failed": failed,
             },
         }),
     }
+}
+
+/// A batch in a line.
+fn batch(row: &BatchRow) -> Value {
+    json!({
+        "index": row.header.batch_index,
+        "start_height": row.header.start_height,
+        "end_height": row.header.end_height,
+        "state": state_name(row.state),
+        "attempt": row.attempt,
+        "signers": row.qc.as_ref().map(|qc| qc.bitmap.count_ones()),
+        "l1_block": row.l1_block,
+        "l1_tx": row.l1_tx,
+        "created_at_ms": row.created_at_ms,
+        "error": row.error,
+    })
+}
+
+async fn forced(context: &Context) -> Value {
+    let tail = context.services.l1.borrow().forced.tail;
+    let Ok(backlog) = ForcedBacklog::read(tail, &context.services.store).await else {
+        return Value::Null;
+    };
+    json!({ "waiting": backlog.waiting, "oldest_time": backlog.oldest })
+}
+
+/// The committee of the height being decided, with what is known of its nodes.
+fn members(context: &Context, set: &EpochSet, view: &View) -> Value {
+    let info = &context.services.info;
+    let l1 = context.services.l1.borrow();
+    let hellos = context.services.peers.borrow();
+    let latest = context.heads().latest;
+    set.committee
+        .members()
+        .iter()
+        .map(|member| {
+            let validator = l1.endpoint_of(member);
+            let is_self = Some(member.signer) == info.signer;
+            let hello = validator.and_then(|validator| hellos.get(&validator.node_id));
+            let name = hello.and_then(|hello| hello.plain_name());
+            json!({
+                "id": member.id,
+                "signer": member.signer,
+                "weight": member.weight,
+                "name": if is_self { Some(info.name.as_str()) } else { name },
+                "endpoint": validator.map(|validator| &validator.rpc_endpoint),
+                "status": validator.map(|validator| validator.status),
+                "is_self": is_self,
+                "is_proposer": Some(member.signer) == view.proposer,
+                "connected": is_self
+                    || validator.is_some_and(|it| view.peers.contains(&it.node_id)),
+                "height": if is_self { Some(latest) } else { hello.map(|hello| hello.height) },
+            })
+        })
+        .collect()
 }
 
 fn l1(context: &Context) -> Value {
@@ -227,6 +307,10 @@ const fn phase(phase: &EnginePhase) -> &'static str {
         EnginePhase::Deciding => "deciding",
         EnginePhase::Halted(_) => "halted",
     }
+}
+
+fn now_ms() -> u64 {
+    millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 fn millis(duration: std::time::Duration) -> u64 {

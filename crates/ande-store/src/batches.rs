@@ -226,6 +226,29 @@ impl Store {
         rows.iter().map(decode).collect()
     }
 
+    /// How many batches from a number upwards are in each state, in the order of the states.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn batch_counts(&self, from: u64) -> Result<[u64; 5], StoreError> {
+        let rows = sqlx::query(
+            "SELECT state, COUNT(*) AS count FROM batches WHERE batch_index >= ? GROUP BY state",
+        )
+        .bind(to_sql("batch index", from)?)
+        .fetch_all(&self.inner.readers)
+        .await
+        .map_err(StoreError::sql("count batches"))?;
+        let mut counts = [0; 5];
+        for row in &rows {
+            let reader = RowReader { table: TABLE, row };
+            let state = usize::try_from(reader.int("state")?).ok();
+            if let Some(count) = state.and_then(|state| counts.get_mut(state)) {
+                *count = reader.unsigned("count")?;
+            }
+        }
+        Ok(counts)
+    }
+
     /// The batch with the highest number.
     ///
     /// # Errors

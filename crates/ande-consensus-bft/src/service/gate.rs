@@ -6,7 +6,10 @@
 //! starts for work of its own and hears nothing of the height sends a wake call, so a transaction
 //! that reached one node only still moves the proposer.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use ande_consensus::{AppError, EngineError, EnginePhase, StartHeight};
 use ande_primitives::{Height, Round};
@@ -66,6 +69,8 @@ impl Service {
             view.phase = if is_first { EnginePhase::Starting } else { EnginePhase::Deciding };
             view.height = height;
             view.round = Round(0);
+            view.round_since = None;
+            view.proposal = false;
             view.epoch = start.set.epoch;
             view.skip = start.skip_base;
             let proposer = start.proposer(Round(0));
@@ -170,9 +175,14 @@ impl Service {
         };
         running.round = round;
         let skip = running.start.skip_of(round);
+        let seen = running.proposed.iter().any(|(of, _)| *of == round);
+        let wait = self.shared.config.proposer_wait(round);
         self.shared.view.send_modify(|view| {
             view.height = height;
             view.round = round;
+            view.round_since = Some(Instant::now());
+            view.proposer_wait = wait;
+            view.proposal = seen;
             view.skip = skip;
             view.proposer = Some(proposer);
             view.is_proposer = proposer == me;

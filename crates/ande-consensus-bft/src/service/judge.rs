@@ -129,6 +129,11 @@ impl Service {
             return;
         }
         running.proposed.insert((round, hash));
+        self.shared.view.send_if_modified(|view| {
+            let is_new = view.round == round && !view.proposal;
+            view.proposal |= is_new;
+            is_new
+        });
         let (claimed, rest) =
             std::mem::take(&mut running.unclaimed).into_iter().partition(|opened: &Opened| {
                 (opened.init.round, opened.init.block_hash) == (round, hash)

@@ -400,6 +400,7 @@ impl Node {
                 l2_chain_id: CHAIN,
                 genesis: rlp(&genesis),
                 block_time: Duration::from_secs(2),
+                heartbeat: Duration::from_secs(10),
                 batcher_enabled: true,
                 pool_capacity: 20_000,
             },

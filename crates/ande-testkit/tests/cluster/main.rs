@@ -15,3 +15,4 @@ mod rebuild;
 mod slashing;
 mod spread;
 mod tools;
+mod watch;

@@ -1,0 +1,11 @@
+//! What nodes say of themselves, and what follows from it.
+
+mod ask;
+mod document;
+mod screen;
+mod status;
+mod verdict;
+mod why;
+
+pub(crate) use status::StatusArgs;
+pub(crate) use why::WhyStalledArgs;
