@@ -155,6 +155,8 @@ async fn assemble(
     let domain = Domain::new(config.l1_chain_id, config.consensus, config.l2_chain_id);
     let signer = GuardedSigner::open(keys.validator.clone(), domain.clone(), &config.guard)?;
     let store = eras::open_store(&config, identity(&config, block_zero.hash())).await?;
+    // Before anything learns of the next one from the settlement chain.
+    let era = store.era();
     close_unguarded_height(&signer, &store).await?;
     let signer: Arc<dyn ConsensusSigner> = Arc::new(signer);
 
@@ -213,6 +215,7 @@ async fn assemble(
             signer: keys.validator.address(),
             domain: domain.clone(),
             store: store.clone(),
+            era,
             executor: execution.executor.clone(),
             pool,
             l1: l1.clone(),
@@ -323,8 +326,7 @@ async fn assemble(
             .await
             .map_err(NodeError::Runtime)
     }));
-    let era = eras::watch_era(l1.clone(), store.era(), stop.clone());
-    services.spawn(named("era", era));
+    services.spawn(named("era", eras::watch_era(l1.clone(), era, stop.clone())));
     let engine_stop = stop.clone();
     services.spawn(named("consensus engine", async move {
         engine.run(chain, engine_stop).await.map_err(NodeError::from)

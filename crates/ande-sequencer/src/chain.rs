@@ -53,6 +53,9 @@ pub struct ChainParts {
     pub domain: Domain,
     /// Durable state.
     pub store: Store,
+    /// The last era for which void blocks were dropped from the store. What is above the beginning
+    /// of a later one is void, so the chain ends when there is one.
+    pub era: Era,
     /// Executor.
     pub executor: Arc<dyn Executor>,
     /// Pool of pending transactions.
@@ -113,9 +116,6 @@ impl Tip {
 /// The chain of this node: the [`Application`] behind every engine.
 pub struct Chain {
     pub(crate) parts: ChainParts,
-    /// The last known era when the chain was opened. What is above the beginning of a later one is
-    /// void, so the chain ends here when there is one.
-    era: Era,
     tip: Mutex<Tip>,
     unposted: Mutex<Unposted>,
     pub(crate) insistence: Insistence,
@@ -138,7 +138,6 @@ impl Chain {
         info!(height = tip.parent.height.0, hash = %tip.parent.hash, "chain opened");
         let unposted = unposted(&parts.store).await?;
         Ok(Self {
-            era: parts.store.era(),
             parts,
             tip: Mutex::new(tip),
             unposted: Mutex::new(unposted),
@@ -148,7 +147,7 @@ impl Chain {
 
     /// The stored set of the epoch that `height` belongs to, if it is final here.
     async fn set_of(&self, height: Height) -> Result<Option<Arc<EpochSet>>, AppError> {
-        if self.parts.store.era() != self.era {
+        if self.parts.store.era() != self.parts.era {
             return Ok(None);
         }
         self.parts.store.set_at(height).await.map_err(fatal("reading a validator set"))

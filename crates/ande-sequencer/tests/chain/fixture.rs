@@ -228,6 +228,7 @@ impl Node {
             signer: key().address(),
             domain: domain(),
             store: store.clone(),
+            era: store.era(),
             executor: executor.clone(),
             pool: pool.clone(),
             l1: l1_view,
