@@ -2,15 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use alloy::eips::BlockId;
 use alloy_primitives::{Address, B256};
-use ande_batch::{BatchContent, BatchTip, Claim, verify};
+use ande_batch::{BatchTip, Claim, verify};
+use ande_contracts::AndeConsensus;
 use ande_l1::{BlobSource, L1Block, L1Client, read_set, read_tip};
-use ande_primitives::{BatchHeader, Domain, Epoch, EpochSet};
+use ande_primitives::{BatchHeader, Block, Domain, EpochSet, Era};
+use ande_store::BatchRow;
 
 use crate::{
     BatcherError,
     accepted::{Acceptance, Accepted},
     certify::checkpoint_of,
+    ledger::is_escape,
 };
 
 /// Where a history is read.
@@ -30,13 +34,14 @@ pub struct HistorySource {
     pub genesis_hash: B256,
 }
 
-/// A batch that follows the one before it, with a quorum's certificates over header and last block.
+/// A batch that follows the one before it, with a quorum's certificates over header and last block;
+/// or an escape batch, which the contract made itself.
 #[derive(Clone, Debug)]
 pub struct ProvenBatch {
     /// Its header.
     pub header: BatchHeader,
-    /// Its blocks.
-    pub content: BatchContent,
+    /// Its blocks; none of an escape batch.
+    pub blocks: Vec<Block>,
     /// Bytes of its data.
     pub bytes: usize,
     /// Settlement block that accepted it.
@@ -52,6 +57,8 @@ pub struct History {
     last: ande_l1::BatchTip,
     known: BTreeMap<u64, Acceptance>,
     previous: BatchTip,
+    /// Era at the end of the history.
+    era: Era,
     set: Option<EpochSet>,
 }
 
@@ -67,11 +74,13 @@ impl History {
     ) -> Result<Self, BatcherError> {
         let client = source.client.by_majority();
         let last = read_tip(&client, source.coordinator, until.hash).await?;
+        let at = BlockId::hash(until.hash);
+        let era = Era(client.call(source.consensus, &AndeConsensus::eraCall {}, at).await?);
         let accepted =
             Accepted { client, coordinator: source.coordinator, blobs: source.blobs.clone() };
         let known = accepted.in_range(from, until.number).await?;
         let previous = BatchTip::genesis(source.domain.l2_chain_id(), source.genesis_hash);
-        Ok(Self { source, accepted, until, last, known, previous, set: None })
+        Ok(Self { source, accepted, until, last, known, previous, era, set: None })
     }
 
     /// Number of accepted batches.
@@ -96,10 +105,37 @@ impl History {
             .remove(&index)
             .ok_or_else(|| unreadable("there is no event of its acceptance"))?;
         let row = self.accepted.read(index, &acceptance).await?;
+        let blocks = if is_escape(&row.header) {
+            let header = &row.header;
+            let follows = (header.parent_batch_hash, header.end_height)
+                == (self.previous.hash, self.previous.end_height);
+            if !follows {
+                return Err(unreadable("it does not follow the one before"));
+            }
+            // The next batch extends the last block before it.
+            let last_block_hash = self.previous.last_block_hash;
+            self.previous = BatchTip { last_block_hash, ..BatchTip::from(header) };
+            Vec::new()
+        } else {
+            let blocks = self.prove(&row, acceptance.block).await?;
+            self.previous = BatchTip::from(&row.header);
+            blocks
+        };
+        if index == self.last.index && self.previous.hash != self.last.hash {
+            return Err(unreadable("it is not the one that the contract has"));
+        }
+        let (header, bytes) = (row.header, row.data.len());
+        Ok(Some(ProvenBatch { header, blocks, bytes, l1_block: acceptance.block }))
+    }
+
+    /// The blocks of a batch that was accepted in this settlement block.
+    async fn prove(&mut self, row: &BatchRow, accepted: u64) -> Result<Vec<Block>, BatcherError> {
+        let index = row.header.batch_index;
+        let unreadable = |reason: &str| BatcherError::Unreadable { index, reason: reason.into() };
         if row.data.is_empty() {
             return Err(unreadable("its data is in blobs that nobody offers any more"));
         }
-        let set = self.set_of(row.header.epoch).await?;
+        let set = self.set_of(&row.header, accepted).await?;
         let claim = Claim { header: &row.header, da: &row.da, skips: &row.skips, data: &row.data };
         let domain = &self.source.domain;
         let content = verify(&claim, &self.previous, &set, domain)
@@ -107,22 +143,33 @@ impl History {
         let certificate =
             row.qc.as_ref().ok_or_else(|| unreadable("it has no quorum certificate"))?;
         certificate
-            .verify(domain.checkpoint_digest(&checkpoint_of(&row)), &set.committee, set.quorum)
+            .verify(domain.checkpoint_digest(&checkpoint_of(row)), &set.committee, set.quorum)
             .map_err(|source| BatcherError::Certificate { index, source })?;
-        self.previous = BatchTip::from(&row.header);
-        if index == self.last.index && self.previous.hash != self.last.hash {
-            return Err(unreadable("it is not the one that the contract has"));
-        }
-        let (header, bytes) = (row.header, row.data.len());
-        Ok(Some(ProvenBatch { header, content, bytes, l1_block: acceptance.block }))
+        Ok(content.blocks)
     }
 
-    async fn set_of(&mut self, epoch: Epoch) -> Result<EpochSet, BatcherError> {
-        if let Some(set) = self.set.as_ref().filter(|set| set.epoch == epoch) {
+    /// The set of a batch's epoch in its era. The contract has those of the present era; of an
+    /// ended one it had them when it accepted the batch, which only an archive endpoint can tell.
+    async fn set_of(
+        &mut self,
+        header: &BatchHeader,
+        accepted: u64,
+    ) -> Result<EpochSet, BatcherError> {
+        let is_wanted = |set: &EpochSet| (set.era, set.epoch) == (header.era, header.epoch);
+        if let Some(set) = self.set.as_ref().filter(|set| is_wanted(set)) {
             return Ok(set.clone());
         }
-        let client = &self.accepted.client;
-        let set = read_set(client, self.source.consensus, epoch, &self.until).await?;
+        let (client, consensus) = (&self.accepted.client, self.source.consensus);
+        let at = if header.era == self.era {
+            self.until
+        } else {
+            let block = client.block(accepted.into()).await?;
+            block.ok_or_else(|| BatcherError::Unreadable {
+                index: header.batch_index,
+                reason: format!("there is no settlement block {accepted}"),
+            })?
+        };
+        let set = read_set(client, consensus, header.epoch, &at).await?;
         self.set = Some(set.clone());
         Ok(set)
     }

@@ -75,14 +75,16 @@ pub async fn rebuild(
     let mut replay = Replay::from_genesis(&*execution.executor);
     let mut rebuilt = Rebuilt { l1_block: until.number, ..Rebuilt::default() };
     while let Some(batch) = history.next().await? {
-        for block in &batch.content.blocks {
+        for block in &batch.blocks {
             replay.block(block).await?;
             rebuilt.transactions += block.transactions.len() as u64;
         }
         rebuilt.batches = batch.header.batch_index;
         rebuilt.bytes += batch.bytes as u64;
         rebuilt.height = replay.height().0;
-        rebuilt.block_hash = batch.header.last_block_hash;
+        if !batch.blocks.is_empty() {
+            rebuilt.block_hash = batch.header.last_block_hash;
+        }
         told(&rebuilt, history.batches());
     }
     let head = execution.executor.head().await;

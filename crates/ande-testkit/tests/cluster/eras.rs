@@ -6,7 +6,10 @@ use ande_devnet::{BANK_KEY, wait_until};
 use ande_testkit::{Plan, TestCluster, cast};
 use eyre::{ContextCompat as _, Result, ensure};
 
-use crate::forced::{consumed, force};
+use crate::{
+    forced::{consumed, force},
+    rebuild::verify_up_to,
+};
 
 const LIMIT: Duration = Duration::from_secs(120);
 const HOUR: u64 = 3_600;
@@ -109,6 +112,7 @@ async fn chain_goes_on_from_an_escape_batch_with_what_it_consumed() -> Result<()
             ensure!(last > escaped.batchIndex, "no batch after the escape batch");
             let queue = coordinator.forcedState().call().await?;
             ensure!((queue.head, queue.tail) == (1, 1), "{} of {}", queue.head, queue.tail);
+            verify_up_to(cluster, top).await?;
             cluster.check_invariants(&report.acknowledged).await.map(|_| ())
         })
         .await
@@ -165,6 +169,7 @@ async fn halted_chain_goes_on_from_its_last_batch_after_a_relaunch() -> Result<(
             ensure!(last > tip.batchIndex, "no batch of the new era");
             let header = cluster.chain(LATE)?.block(first).await?.wrap_err("a block")?.header;
             ensure!(header.era.0 == 1, "block {first} is of era {}", header.era);
+            verify_up_to(cluster, top).await?;
             cluster.check_invariants(&report.acknowledged).await.map(|_| ())
         })
         .await
