@@ -137,7 +137,10 @@ pub fn chain_certified(recipes: &[Recipe], certified: impl Fn(u64) -> bool) -> V
                 proposer: set.proposer_address(Height(height), skip),
                 timestamp_ms,
                 forced_up_to,
-                forced_acc: keccak256(forced_up_to.to_be_bytes()),
+                forced_acc: match forced_up_to {
+                    0 => B256::ZERO,
+                    consumed => keccak256(consumed.to_be_bytes()),
+                },
                 execution_hash: keccak256(&execution),
             };
             parent_hash = header.hash();
