@@ -225,14 +225,9 @@ impl Endpoints {
         let mut good = 0;
         let mut until = None;
         loop {
-            let next = match until {
-                None => asked.next().await,
-                Some(until) => match timeout_at(until, asked.next()).await {
-                    Ok(next) => next,
-                    Err(_) => return answers,
-                },
+            let Some((index, answer)) = next_before(&mut asked, until).await else {
+                return answers;
             };
-            let Some((index, answer)) = next else { return answers };
             good += usize::from(answer.is_ok());
             if until.is_none() && good >= self.needed() {
                 until = Some(Instant::now() + PATIENCE.min(self.timeout));
@@ -286,15 +281,11 @@ impl Endpoints {
         let mut taken = None;
         let mut until = None;
         loop {
-            let next = match until {
-                None => asked.next().await,
-                // The others should have it too, but are not worth waiting for.
-                Some(until) => timeout_at(until, asked.next()).await.unwrap_or_default(),
-            };
-            match next {
+            match next_before(&mut asked, until).await {
                 None => break,
                 Some((_, Ok(answer))) => {
                     taken = Some(answer);
+                    // The others should have it too, but are not worth waiting for.
                     until = until.or_else(|| Some(Instant::now() + PATIENCE));
                 }
                 Some((index, Err(error))) => refusals.push((index, error)),
@@ -402,6 +393,17 @@ const fn is_of_endpoint(error: &L1Error) -> bool {
 
 const fn is_silent(error: &L1Error) -> bool {
     matches!(error, L1Error::Unreachable { .. } | L1Error::WrongChainId { .. })
+}
+
+/// The next answer; none when there is no more, or none before `until`.
+async fn next_before<F: Future>(
+    asked: &mut FuturesUnordered<F>,
+    until: Option<Instant>,
+) -> Option<F::Output> {
+    match until {
+        None => asked.next().await,
+        Some(until) => timeout_at(until, asked.next()).await.unwrap_or_default(),
+    }
 }
 
 /// Scheme, host and port: paths, queries and user names of endpoints often carry API keys.

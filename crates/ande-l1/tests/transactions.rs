@@ -146,24 +146,24 @@ async fn a_crash_between_journal_and_broadcast_repeats_nothing() {
     assert_eq!(setup.allowance().await, 7);
 }
 
+/// Sends until the transaction is with the chain, which mines nothing, and waits no longer.
+async fn given_up(setup: &Setup, manager: &TxManager, purpose: &str, request: &TxRequest) {
+    let is_broadcast = async || {
+        let rows = setup.store.l1_txs_for(purpose).await.unwrap();
+        rows.first().filter(|row| row.state == L1TxState::Broadcast).map(|_| ())
+    };
+    tokio::select! {
+        _ = manager.send(purpose, request) => panic!("nothing is mined"),
+        () = eventually("broadcast", is_broadcast) => {}
+    }
+}
+
 #[tokio::test]
 async fn a_crash_after_the_broadcast_repeats_nothing() {
     let setup = Setup::new().await;
     setup.l1.automine(false).await;
     let request = setup.approve(8);
-    {
-        let manager = setup.manager(quick());
-        let send = manager.send("crash", &request);
-        tokio::pin!(send);
-        let is_broadcast = async || {
-            let rows = setup.store.l1_txs_for("crash").await.unwrap();
-            rows.first().filter(|row| row.state == L1TxState::Broadcast).map(|_| ())
-        };
-        tokio::select! {
-            _ = &mut send => panic!("nothing is mined"),
-            () = eventually("broadcast", is_broadcast) => {}
-        }
-    }
+    given_up(&setup, &setup.manager(quick()), "crash", &request).await;
     // The new process offers the same bytes: "already known" is success.
     let manager = setup.manager(quick());
     manager.reconcile(0).await.unwrap();
@@ -239,18 +239,7 @@ async fn an_open_nonce_is_used_for_the_next_purpose() {
     setup.l1.automine(false).await;
     let manager = setup.manager(quick());
     let old = setup.approve(5);
-    {
-        let send = manager.send("old", &old);
-        tokio::pin!(send);
-        let is_broadcast = async || {
-            let rows = setup.store.l1_txs_for("old").await.unwrap();
-            rows.first().filter(|row| row.state == L1TxState::Broadcast).map(|_| ())
-        };
-        tokio::select! {
-            _ = &mut send => panic!("nothing is mined"),
-            () = eventually("broadcast", is_broadcast) => {}
-        }
-    }
+    given_up(&setup, &manager, "old", &old).await;
     let request = setup.approve(6);
     let send = manager.send("new", &request);
     tokio::pin!(send);
@@ -460,18 +449,7 @@ async fn an_open_transaction_of_the_other_pool_goes_first() {
     let manager = setup.manager(quick());
     let blobs = bundle(9, 1, BlobForm::Eip4844);
     let old = TxRequest { blobs: Some(blobs), ..setup.approve(5) };
-    {
-        let send = manager.send("old", &old);
-        tokio::pin!(send);
-        let is_broadcast = async || {
-            let rows = setup.store.l1_txs_for("old").await.unwrap();
-            rows.first().filter(|row| row.state == L1TxState::Broadcast).map(|_| ())
-        };
-        tokio::select! {
-            _ = &mut send => panic!("nothing is mined"),
-            () = eventually("broadcast", is_broadcast) => {}
-        }
-    }
+    given_up(&setup, &manager, "old", &old).await;
     setup.l1.automine(true).await;
     setup.l1.mine(1).await;
     let outcome = manager.send("new", &setup.approve(6)).await.unwrap();
@@ -496,18 +474,7 @@ async fn cancelled_for(old: TxRequest, new: TxRequest) {
     let setup = Setup::new().await;
     setup.l1.automine(false).await;
     let manager = setup.manager(quick());
-    {
-        let send = manager.send("old", &old);
-        tokio::pin!(send);
-        let is_broadcast = async || {
-            let rows = setup.store.l1_txs_for("old").await.unwrap();
-            rows.first().filter(|row| row.state == L1TxState::Broadcast).map(|_| ())
-        };
-        tokio::select! {
-            _ = &mut send => panic!("nothing is mined"),
-            () = eventually("broadcast", is_broadcast) => {}
-        }
-    }
+    given_up(&setup, &manager, "old", &old).await;
     let config = TxConfig { resubmit_after: Duration::from_millis(300), ..quick() };
     let manager = setup.manager(config);
     let send = manager.send("new", &new);
