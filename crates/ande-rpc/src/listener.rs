@@ -46,7 +46,7 @@ impl<R> Front<R>
 where
     R: Service<Request, Response = Response, Error = Infallible> + Clone,
 {
-    async fn answer(self: Arc<Self>, request: Request) -> Result<Response, Infallible> {
+    async fn answer(&self, request: Request) -> Result<Response, Infallible> {
         let mut response = if request.uri().path() == RPC_PATH {
             self.rpc.clone().oneshot(request).await?
         } else {
@@ -59,7 +59,7 @@ where
 
 /// What all listeners of one kind share.
 pub(crate) struct Acceptor<R> {
-    pub(crate) front: Arc<Front<R>>,
+    pub(crate) front: Front<R>,
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) open: Option<Gauge>,
     pub(crate) head_timeout: Duration,
@@ -68,27 +68,13 @@ pub(crate) struct Acceptor<R> {
     pub(crate) connections: TaskTracker,
 }
 
-impl<R> Clone for Acceptor<R> {
-    fn clone(&self) -> Self {
-        Self {
-            front: self.front.clone(),
-            slots: self.slots.clone(),
-            open: self.open.clone(),
-            head_timeout: self.head_timeout,
-            grace: self.grace,
-            shutdown: self.shutdown.clone(),
-            connections: self.connections.clone(),
-        }
-    }
-}
-
 impl<R> Acceptor<R>
 where
     R: Service<Request, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
     R::Future: Send,
 {
     /// Accepts until the shutdown.
-    pub(crate) async fn run(self, listener: TcpListener) {
+    pub(crate) async fn run(self: Arc<Self>, listener: TcpListener) {
         loop {
             let stream = tokio::select! {
                 () = self.shutdown.cancelled() => return,
@@ -112,10 +98,11 @@ where
         }
     }
 
-    async fn serve(self, connection: Connection<TcpStream>) {
-        let front = self.front;
+    async fn serve(self: Arc<Self>, connection: Connection<TcpStream>) {
+        let acceptor = self.clone();
         let answer = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-            front.clone().answer(request.map(Body::new))
+            let acceptor = acceptor.clone();
+            async move { acceptor.front.answer(request.map(Body::new)).await }
         });
         let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
         builder.http1().timer(TokioTimer::new()).header_read_timeout(self.head_timeout);

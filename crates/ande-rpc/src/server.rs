@@ -78,15 +78,15 @@ pub async fn serve_public(
         .layer(cors.clone())
         .merge(peer.layer(middleware::from_fn_with_state(context.clone(), count_peer_request)));
     let rpc = ServiceBuilder::new().layer(cors).layer(timeout).service(rpc);
-    let acceptor = Acceptor {
-        front: Arc::new(Front { rpc, routes, context }),
+    let acceptor = Arc::new(Acceptor {
+        front: Front { rpc, routes, context },
         slots: Arc::new(Semaphore::new(limits.connections)),
         open: Some(open),
         head_timeout: limits.head_timeout,
         grace: limits.grace,
         shutdown: shutdown.clone(),
         connections: TaskTracker::new(),
-    };
+    });
     let connections = acceptor.connections.clone();
     let accepting: Vec<_> =
         listeners.into_iter().map(|listener| acceptor.clone().run(listener)).collect();
@@ -128,15 +128,15 @@ pub async fn serve_ops(
         .with_state(context.clone())
         .layer(timeout);
     let rpc = ServiceBuilder::new().layer(timeout).service(rpc);
-    let acceptor = Acceptor {
-        front: Arc::new(Front { rpc, routes, context }),
+    let acceptor = Arc::new(Acceptor {
+        front: Front { rpc, routes, context },
         slots: Arc::new(Semaphore::new(OPS_CONNECTIONS)),
         open: None,
         head_timeout: limits.head_timeout,
         grace: limits.grace,
         shutdown,
         connections: TaskTracker::new(),
-    };
+    });
     let connections = acceptor.connections.clone();
     acceptor.run(listener).await;
     let _ = sessions.stop();
