@@ -7,6 +7,7 @@ mod http;
 mod overload;
 mod process;
 mod report;
+mod requests;
 mod restart;
 mod signed;
 mod soak;
@@ -39,6 +40,7 @@ use crate::{
     drive::{Drive, Outcome, drive},
     process::load_average,
     report::{Report, Row},
+    requests::request_rate,
     signed::{Work, recovery_rate, sign_all},
     target::{CHAIN_ID, NODE_LIMITS, Target},
 };
@@ -212,6 +214,7 @@ async fn compare(options: &Options, dir: &Path, say: &dyn Fn(&str)) -> Result<()
     let mut probe = vec![signed::Sender { key: account_key(0)?, nonce: 0 }];
     let sample = sign_all(&mut probe, CHAIN_ID, Work::Transfer, 2_000, 0)?;
     report.recover_one = recovery_rate(&sample, 1, PROBE)?;
+    report.requests = request_rate(&sample, options.connections, PROBE).await?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut before = recovery_rate(&sample, cores, PROBE)?;
     // The machine is not equally fast all the time.

@@ -93,6 +93,9 @@ pub(crate) struct Report {
     pub(crate) load_after: f64,
     /// Sender recoveries per second of one core, at the start.
     pub(crate) recover_one: f64,
+    /// Requests per second with one transaction each that are sent and answered when nobody looks
+    /// at them, at the start.
+    pub(crate) requests: f64,
     /// Time between blocks of our nodes.
     pub(crate) block_time: Duration,
     /// From the last block of the steady load until the settlement chain accepted all of it.
@@ -106,8 +109,9 @@ impl fmt::Display for Report {
         writeln!(f, "load average {:.2} before, {:.2} after", self.load_before, self.load_after)?;
         writeln!(
             f,
-            "signature bound of one core {:.0}/s; block time {} ms",
+            "signature bound of one core {:.0}/s; request bound {:.0}/s; block time {} ms",
             self.recover_one,
+            self.requests,
             self.block_time.as_millis()
         )?;
         writeln!(
