@@ -509,6 +509,14 @@ impl Cluster {
         result.and(self.anvil.stop().await)
     }
 
+    /// Lets HAProxy read its configuration again, as an operator does after a change.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn reload_load_balancer(&mut self) -> Result<()> {
+        self.haproxy.as_mut().wrap_err("HAProxy does not run")?.signal("USR2")
+    }
+
     fn load_balancer(&self) -> LoadBalancer {
         let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
         LoadBalancer {

@@ -30,7 +30,8 @@ pub(crate) fn start(
     Process::spawn(&Launch {
         name: "haproxy".into(),
         program,
-        args: vec!["-db".into(), "-f".into(), file.into()],
+        // With a master process, so that it can be reloaded.
+        args: vec!["-W".into(), "-db".into(), "-f".into(), file.into()],
         dir: dir.to_path_buf(),
         env: Vec::new(),
         log: dir.join("haproxy.log"),

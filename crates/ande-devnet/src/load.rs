@@ -23,7 +23,6 @@ use crate::{
 /// Accounts that make a load.
 pub const LOAD_SENDERS: usize = 32;
 const IN_FLIGHT: usize = 128;
-const ANSWER_LIMIT: Duration = Duration::from_secs(3);
 const TICK: Duration = Duration::from_millis(20);
 const PAUSE_BETWEEN_TRIES: Duration = Duration::from_millis(100);
 
@@ -36,7 +35,9 @@ pub struct LoadPlan {
     pub endpoints: Vec<String>,
     /// Transactions per second.
     pub per_second: u32,
-    /// How long one transaction is tried.
+    /// How long one request is waited for.
+    pub answer_limit: Duration,
+    /// How long one transaction is tried; zero for once.
     pub give_up: Duration,
 }
 
@@ -132,7 +133,7 @@ async fn run(plan: LoadPlan, shared: Arc<Shared>) -> Result<()> {
     let endpoints: Arc<[Rpc]> = plan
         .endpoints
         .iter()
-        .map(|url| Rpc::new(url, ANSWER_LIMIT))
+        .map(|url| Rpc::new(url, plan.answer_limit))
         .collect::<Result<Vec<_>>>()?
         .into();
     let mut wallets = plan.wallets;

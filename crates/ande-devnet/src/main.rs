@@ -97,6 +97,7 @@ async fn operate(options: &Options, cluster: &mut Cluster, say: &dyn Fn(&str)) -
             wallets: cluster.wallets(LOAD_SENDERS).await?,
             endpoints: cluster.public_endpoints(),
             per_second,
+            answer_limit: Duration::from_secs(3),
             give_up: Duration::from_secs(30),
         })?),
         None => None,

@@ -290,6 +290,7 @@ impl TestCluster {
             wallets: self.cluster.wallets(LOAD_SENDERS).await?,
             endpoints: self.cluster.nodes().iter().map(|node| node.rpc_url()).collect(),
             per_second,
+            answer_limit: Duration::from_secs(3),
             give_up: Duration::from_secs(60),
         })
     }

@@ -62,6 +62,24 @@ impl TestCluster {
         Ok(heights)
     }
 
+    /// Rounds that ended without a block between two heights: `from` exclusive, `to` inclusive.
+    ///
+    /// # Errors
+    /// When the first node lacks a block of them.
+    pub async fn timeouts_between(&self, from: u64, to: u64) -> Result<u32> {
+        let chain = self.chain(0)?;
+        let rotation = u64::from(self.cluster().deployment().rotation);
+        let mut timeouts = 0;
+        let mut parent = chain.block(from).await?.wrap_err("block lost")?.header;
+        for height in from + 1..=to {
+            let header = chain.block(height).await?.wrap_err("block lost")?.header;
+            let same_window = parent.height.0 / rotation == header.height.0 / rotation;
+            timeouts += header.skip.0 - if same_window { parent.skip.0 } else { 0 };
+            parent = header;
+        }
+        Ok(timeouts)
+    }
+
     /// One certified block per height on all nodes, certificates verified independently.
     ///
     /// # Errors

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use ande_primitives::Height;
 use ande_testkit::{Gaps, Plan, TestCluster};
 use eyre::{ContextCompat as _, Result, ensure};
 
@@ -56,18 +55,8 @@ async fn proposer_killed_ten_times_under_load_loses_and_forks_nothing() -> Resul
         cluster.wait_in_sync(Duration::from_secs(20)).await?;
 
         // One timeout per outage: between kill and recovery the skip count grew once.
-        let chain = cluster.chain(0)?;
         for (victim, from, to) in outages {
-            let mut timeouts = 0;
-            let mut parent = chain.block(from).await?.wrap_err("block lost")?.header;
-            for height in from + 1..=to {
-                let header = chain.block(height).await?.wrap_err("block lost")?.header;
-                let rotation = u64::from(cluster.cluster().deployment().rotation);
-                let window = |height: Height| height.0 / rotation;
-                let base = if window(parent.height) == window(header.height) { parent.skip.0 } else { 0 };
-                timeouts += header.skip.0 - base;
-                parent = header;
-            }
+            let timeouts = cluster.timeouts_between(from, to).await?;
             // A window that ends during the outage may begin with the dead proposer again.
             ensure!(timeouts <= 2, "{timeouts} timeouts between {from} and {to} while {victim} was down");
         }
