@@ -28,7 +28,7 @@ use crate::{
 /// Longest time between two looks when nothing changes.
 const TICK: Duration = Duration::from_secs(1);
 /// Time between two looks at the poster's balance and open transactions.
-const HOUSEKEEPING: Duration = Duration::from_secs(60);
+const HOUSEKEEPING: Duration = Duration::from_secs(30);
 /// How long signatures of checkpoints are remembered: longer than the production profile takes
 /// evidence about an epoch after its end.
 const SIGNATURES_KEPT: Duration = Duration::from_secs(16 * 24 * 3_600);

@@ -382,7 +382,7 @@ pub(super) const ALERTS: &[Alert] = &[
         name: "AndeSignerBalanceLow",
         severity: Page,
         expr: "ande_l1_signer_balance_wei < 5e16 and ande_l1_up == 1",
-        hold: "30s",
+        hold: "10s",
         summary: "the posting key of {{ $labels.instance }} has less than 0.05 ether",
         meaning: "The key that pays for batches runs dry. Without funds this node posts nothing.",
         look: &[

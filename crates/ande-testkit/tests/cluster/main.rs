@@ -8,6 +8,7 @@ mod eras;
 mod forced;
 mod hostile;
 mod membership;
+mod monitoring;
 mod outage;
 mod overload;
 mod posting;

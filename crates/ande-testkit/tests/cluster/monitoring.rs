@@ -1,0 +1,166 @@
+//! Prometheus over a live cluster: every panel shows something, and a fault wakes somebody for itself.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use alloy::{
+    primitives::U256,
+    providers::{Provider as _, ProviderBuilder, WsConnect},
+};
+use ande_devnet::{
+    LOAD_SENDERS, Load, LoadPlan, foundry_binary, in_path, repository_root, wait_until,
+};
+use ande_testkit::{Monitoring, Plan, TestCluster, run_program};
+use eyre::{ContextCompat as _, Result, WrapErr as _, ensure};
+
+/// Rates over minutes need as long.
+const FILLED: Duration = Duration::from_secs(240);
+const ANSWER: Duration = Duration::from_secs(10);
+/// Everything that says so fires in less than a minute; a busy machine may take longer.
+const PAGED: Duration = Duration::from_secs(180);
+/// What an alert hides may outlive it by one look of Prometheus.
+const QUIET: Duration = Duration::from_secs(240);
+
+/// One long epoch: nobody is jailed, and without the settlement chain blocks go on.
+fn plan() -> Plan {
+    Plan { load_balancer: true, windows_per_epoch: 1_000, ..Plan::default() }
+}
+
+#[tokio::test]
+async fn every_panel_and_every_rule_finds_something() -> Result<()> {
+    TestCluster::start(plan())
+        .await?
+        .observed(async |cluster| {
+            let Some(monitoring) = Monitoring::start(cluster).await? else { return Ok(()) };
+            // Panels of the load balancer and of subscriptions show something only in use.
+            let lb = cluster.cluster().lb_rpc().wrap_err("no load balancer")?;
+            let load = Load::start(LoadPlan {
+                wallets: cluster.cluster().wallets(LOAD_SENDERS).await?,
+                endpoints: vec![lb],
+                per_second: 20,
+                answer_limit: ANSWER,
+                give_up: FILLED,
+            })?;
+            let socket = cluster.cluster().lb_ws().wrap_err("no load balancer")?;
+            let socket = ProviderBuilder::new().connect_ws(WsConnect::new(socket)).await?;
+            let heads = socket.subscribe_blocks().await?;
+            let queries = ande_monitoring::live_queries();
+            let mut empty = Vec::new();
+            let filled = wait_until("every query finds something", FILLED, async || {
+                empty.clear();
+                for (place, expr) in &queries {
+                    if monitoring.query(expr).await?.is_empty() {
+                        empty.push(format!("{place}: {expr}"));
+                    }
+                }
+                Ok(empty.is_empty().then_some(()))
+            })
+            .await;
+            cluster.say(&format!("{} queries, {} empty", queries.len(), empty.len()));
+            filled.wrap_err_with(|| empty.join("\n"))?;
+            drop(heads);
+            run_runbooks(cluster, &monitoring).await?;
+            load.finish().await.map(|_| ())
+        })
+        .await
+}
+
+/// Programs that tell of the machine and not of the node.
+const OF_THE_MACHINE: [&str; 5] = ["date", "df", "dmesg", "haproxy", "ss"];
+/// What may be nothing while all is well.
+const MAY_BE_NULL: [&str; 3] = ["last_error", "halted", "draining"];
+
+/// Runs every command that a runbook shows, with the variables that their index explains.
+async fn run_runbooks(cluster: &TestCluster, monitoring: &Monitoring) -> Result<()> {
+    if in_path("jq").is_none() || in_path("curl").is_none() {
+        cluster.say("jq or curl is not installed: the runbooks are left out");
+        return Ok(());
+    }
+    let node = &cluster.cluster().nodes()[0];
+    let contracts = cluster.cluster().contracts();
+    let variables = format!(
+        "set -e; PROM={}; OPS={}; RPC={}; LOG={log}; DATA={data}; SIGNER={signer}; POSTER={signer}; \
+         LB_STATS={}; L1={}; CONSENSUS={}; COORDINATOR={}; PATH=$PATH:{}",
+        monitoring.url(),
+        node.ops_url(),
+        node.rpc_url(),
+        cluster.cluster().lb_stats().wrap_err("no load balancer")?,
+        cluster.cluster().l1_url(),
+        contracts.consensus,
+        contracts.coordinator,
+        foundry_binary("cast")?.parent().wrap_err("no directory")?.display(),
+        log = node.dir().join("node.log").display(),
+        data = node.dir().join("data").display(),
+        signer = node.address(),
+    );
+    let shell = in_path("bash").wrap_err("no shell")?;
+    let alerts = ande_monitoring::ALERTS.iter().flat_map(|(_, alerts)| *alerts);
+    let commands: BTreeSet<&str> = alerts.flat_map(|alert| alert.look).copied().collect();
+    let mut run = 0;
+    for command in &commands {
+        if OF_THE_MACHINE.iter().any(|program| command.split(' ').next() == Some(program)) {
+            continue;
+        }
+        let line = format!("{variables}; {command}");
+        // What `grep` does not find is no news.
+        let line = if command.starts_with("grep") { format!("{line} || [ $? = 1 ]") } else { line };
+        let said = run_program(&shell, &["-c", &line], &repository_root()).await?;
+        let null_is_fine = MAY_BE_NULL.iter().any(|field| command.contains(field));
+        ensure!(
+            !command.contains("jq") || null_is_fine || !["", "null"].contains(&said.trim()),
+            "{command} shows {said:?}"
+        );
+        run += 1;
+    }
+    cluster.say(&format!("{run} of {} commands of the runbooks run", commands.len()));
+    Ok(())
+}
+
+/// Waits until exactly these pages are out, and says how long that took.
+async fn paged(cluster: &TestCluster, monitoring: &Monitoring, pages: &[&str]) -> Result<()> {
+    let since = std::time::Instant::now();
+    let wanted: BTreeSet<String> = pages.iter().map(|name| (*name).to_owned()).collect();
+    let limit = if pages.is_empty() { QUIET } else { PAGED };
+    let mut out = BTreeSet::new();
+    wait_until(&format!("the pages are {pages:?}"), limit, async || {
+        out = monitoring.pages().await?;
+        Ok((out == wanted).then_some(()))
+    })
+    .await
+    .wrap_err_with(|| format!("they are {out:?}\n{}", monitoring.logs()))?;
+    cluster.say(&format!("pages {pages:?} after {:.0} s", since.elapsed().as_secs_f64()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn each_fault_wakes_somebody_for_itself_alone() -> Result<()> {
+    TestCluster::start(plan())
+        .await?
+        .observed(async |cluster| {
+            let Some(monitoring) = Monitoring::start(cluster).await? else { return Ok(()) };
+            paged(cluster, &monitoring, &[]).await?;
+
+            cluster.kill(3).await?;
+            paged(cluster, &monitoring, &["AndeNodeDown"]).await?;
+            cluster.kill(2).await?;
+            paged(cluster, &monitoring, &["AndeQuorumLost"]).await?;
+            cluster.restart(2)?;
+            cluster.restart(3)?;
+            paged(cluster, &monitoring, &[]).await?;
+
+            let node = cluster.cluster().nodes()[1].address();
+            let set = async |wei: U256| -> Result<()> {
+                let l1 = cluster.l1()?;
+                Ok(l1.raw_request("anvil_setBalance".into(), (node, wei)).await?)
+            };
+            set(U256::from(10).pow(U256::from(16))).await?;
+            paged(cluster, &monitoring, &["AndeSignerBalanceLow"]).await?;
+            set(U256::from(10).pow(U256::from(20))).await?;
+            paged(cluster, &monitoring, &[]).await?;
+
+            cluster.processes().anvil().process().map_or(Ok(()), |anvil| anvil.pause())?;
+            paged(cluster, &monitoring, &["AndeSettlementDown"]).await?;
+            cluster.processes().anvil().process().map_or(Ok(()), |anvil| anvil.resume())?;
+            paged(cluster, &monitoring, &[]).await
+        })
+        .await
+}
