@@ -33,7 +33,7 @@ begin() {
     echo 'hosts: files dns' >"$root/etc/nsswitch.conf"
     cp -r /etc/ssl/certs "$root/etc/ssl/"
     for library in libnss_dns.so.2 libnss_files.so.2 libresolv.so.2; do
-        file=$(ldconfig -p | awk -v name="$library" '$1 == name { print $NF; exit }')
+        file=$(ldconfig -p | awk -v name="$library" '$1 == name && !file { file = $NF } END { print file }')
         [ -z "$file" ] || install -D "$(readlink -f "$file")" "$root$file"
     done
 }
