@@ -6,16 +6,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alloy::providers::DynProvider;
+use alloy::{
+    primitives::Address,
+    providers::{DynProvider, Provider as _},
+};
 use ande_contracts::{AndeConsensus, AndeSequencerCoordinator};
 use ande_devnet::{
     Account, Cluster, ClusterConfig, LOAD_SENDERS, Load, LoadPlan, NodeSettings, Observation,
-    OnOrphan, Ports, Rpc, SignedTransaction, Wallet, wait_until,
+    OnOrphan, Ports, Rpc, SignedTransaction, Wallet, cli_binary, wait_until,
 };
 use eyre::{Context as _, ContextCompat as _, Result, bail, eyre};
 use tempfile::TempDir;
 
-use crate::{ChainApi, HeightWatch, Plan};
+use crate::{ChainApi, HeightWatch, Plan, run_program};
 
 const L2_CHAIN_ID: u64 = 6174;
 const CLUSTER_LOCK: &str = "ande-test-cluster.lock";
@@ -176,6 +179,47 @@ impl TestCluster {
         &self,
     ) -> Result<AndeSequencerCoordinator::AndeSequencerCoordinatorInstance<DynProvider>> {
         Ok(AndeSequencerCoordinator::new(self.cluster.contracts().coordinator, self.l1()?))
+    }
+
+    /// Whether the contract's frozen set of an epoch has this signer.
+    ///
+    /// # Errors
+    /// When the contract does not answer, or the epoch is not frozen.
+    pub async fn is_member(&self, epoch: u64, signer: Address) -> Result<bool> {
+        let set = self.consensus()?.getValidatorSet(epoch).call().await?;
+        Ok(set.iter().any(|member| member.signer == signer))
+    }
+
+    /// Heights of an epoch: the first, and the last.
+    #[must_use]
+    pub fn heights_of(&self, epoch: u64) -> (u64, u64) {
+        let deployment = self.cluster.deployment();
+        let length = u64::from(deployment.rotation) * u64::from(deployment.windows_per_epoch);
+        (epoch * length, (epoch + 1) * length - 1)
+    }
+
+    /// A command of `ande validator`, as the owner of a node's validator gives it.
+    ///
+    /// # Errors
+    /// With what it printed, when it fails.
+    pub async fn as_owner(&self, index: usize, command: &str) -> Result<String> {
+        let node = self.cluster.nodes().get(index).wrap_err_with(|| format!("no node {index}"))?;
+        let config = node.config_file();
+        let words =
+            ["validator", command, "--config", &config.to_string_lossy()].map(str::to_owned);
+        run_program(&cli_binary()?, &words, node.dir()).await
+    }
+
+    /// Moves the clock of the settlement chain, which the next block has.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn pass_on_l1(&self, time: Duration) -> Result<()> {
+        let client = self.l1()?;
+        let _: serde_json::Value =
+            client.raw_request("evm_increaseTime".into(), (time.as_secs(),)).await?;
+        let _: serde_json::Value = client.raw_request("evm_mine".into(), ()).await?;
+        Ok(())
     }
 
     /// What a node's metrics say.

@@ -26,6 +26,7 @@ pub async fn run_program<A: AsRef<OsStr>>(
         .args(args)
         .current_dir(dir)
         .env_remove("ETH_RPC_URL")
+        .env_remove("CONSENSUS_RPC_URL")
         .env("NO_COLOR", "1")
         .stdin(Stdio::null())
         .kill_on_drop(true)

@@ -12,7 +12,7 @@ use crate::{
 };
 
 const LIMIT: Duration = Duration::from_secs(120);
-const HOUR: u64 = 3_600;
+const HOUR: Duration = Duration::from_secs(3_600);
 /// Batches, in the contract's mask.
 const BATCHES: &str = "2";
 /// Blocks that are in no batch when the era ends.
@@ -27,14 +27,6 @@ async fn send(cluster: &TestCluster, to: &str, words: &[&str]) -> Result<()> {
     all.extend_from_slice(words);
     all.extend_from_slice(&["--private-key", BANK_KEY, "--rpc-url", &url]);
     cast(&all, cluster.dir()).await.map(|_| ())
-}
-
-/// Moves the clock of the settlement chain, which the next block has.
-async fn later(cluster: &TestCluster, hours: u64) -> Result<()> {
-    let url = cluster.cluster().l1_url();
-    let seconds = (hours * HOUR).to_string();
-    cast(&["rpc", "evm_increaseTime", &seconds, "--rpc-url", &url], cluster.dir()).await?;
-    cast(&["rpc", "evm_mine", "--rpc-url", &url], cluster.dir()).await.map(|_| ())
 }
 
 /// Waits until all nodes have blocks of `era` from a height on.
@@ -70,7 +62,7 @@ async fn chain_goes_on_from_an_escape_batch_with_what_it_consumed() -> Result<()
 
             // A day after its deadline no batch without it is accepted.
             let coordinator = cluster.coordinator()?;
-            later(cluster, 26).await?;
+            cluster.pass_on_l1(HOUR * 26).await?;
             let tip = coordinator.tip().call().await?;
             ensure!(coordinator.isTimeoutReached().call().await?, "it is not overdue");
             cluster.wait_height(0, tip.endHeight + VOID, LIMIT).await?;
@@ -135,7 +127,7 @@ async fn halted_chain_goes_on_from_its_last_batch_after_a_relaunch() -> Result<(
             let report = load.finish().await?;
             cluster.wait_in_sync(LIMIT).await?;
             cluster.kill(LATE).await?;
-            later(cluster, 25).await?;
+            cluster.pass_on_l1(HOUR * 25).await?;
             send(cluster, &consensus, &["declareHalt()"]).await?;
             let contract = cluster.consensus()?;
             ensure!(contract.era().call().await? == 1, "no era began");
@@ -152,7 +144,7 @@ async fn halted_chain_goes_on_from_its_last_batch_after_a_relaunch() -> Result<(
             }
             cluster.say(&format!("halted; all nodes wait at height {}", tip.endHeight));
 
-            later(cluster, 72).await?;
+            cluster.pass_on_l1(HOUR * 72).await?;
             let start = Instant::now();
             send(cluster, &consensus, &["relaunch()"]).await?;
             cluster.restart(LATE)?;

@@ -1,4 +1,7 @@
-//! Who votes: a newcomer, and one without whom nothing goes.
+//! Who votes: a newcomer, one who leaves, one who is down, and one without whom nothing goes.
+
+mod downtime;
+mod exits;
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -65,8 +68,7 @@ async fn fifth_validator_registers_with_cast_and_votes_from_the_epoch_the_contra
                 async || {
                     let last = consensus.lastFrozenEpoch().call().await?;
                     for epoch in 0..=last {
-                        let set = consensus.getValidatorSet(epoch).call().await?;
-                        if set.iter().any(|member| member.signer == address) {
+                        if cluster.is_member(epoch, address).await? {
                             return Ok(Some(epoch));
                         }
                     }
@@ -75,9 +77,8 @@ async fn fifth_validator_registers_with_cast_and_votes_from_the_epoch_the_contra
             )
             .await?;
             ensure!(epoch >= promised, "joined in epoch {epoch}, promised {promised}");
-            let deployment = cluster.cluster().deployment();
-            let length = u64::from(deployment.rotation) * u64::from(deployment.windows_per_epoch);
-            let (first, last) = (epoch * length, (epoch + 1) * length - 1);
+            let (first, last) = cluster.heights_of(epoch);
+            let length = last + 1 - first;
             cluster.say(&format!("its first epoch is {epoch}: heights {first} to {last}"));
             cluster.wait_height(newcomer, last, Duration::from_secs(120)).await?;
             load.finish().await?;
