@@ -5,6 +5,8 @@ use std::time::Duration;
 use ande_batch::{BatchLimits, MAX_BLOB_DATA_BYTES, MAX_BLOBS};
 use ande_l1::BlobForm;
 
+use crate::DataChoice;
+
 /// How batches are cut and posted.
 ///
 /// `interval` and `max_data_bytes` decide where batches end. Every validator computes the same cut
@@ -19,8 +21,8 @@ pub struct BatcherConfig {
     pub interval: Duration,
     /// Most bytes of data in one batch.
     pub max_data_bytes: usize,
-    /// Data up to this size is posted as calldata, more as blobs.
-    pub max_calldata_bytes: usize,
+    /// What decides between calldata and blobs.
+    pub data: DataChoice,
     /// Most blobs of one batch; 0 posts everything as calldata.
     pub max_blobs: usize,
     /// How the settlement chain wants blobs proved.
@@ -36,7 +38,7 @@ impl Default for BatcherConfig {
             enabled: true,
             interval: Duration::from_secs(10),
             max_data_bytes: MAX_BLOB_DATA_BYTES,
-            max_calldata_bytes: 2_000,
+            data: DataChoice::Auto,
             max_blobs: MAX_BLOBS,
             blob_form: BlobForm::default(),
             takeover: Duration::from_secs(5),

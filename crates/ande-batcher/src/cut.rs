@@ -69,6 +69,7 @@ impl CutRules {
 #[cfg(test)]
 mod tests {
     use alloy_primitives::{Address, B256, Bytes};
+    use ande_batch::MAX_BLOB_DATA_BYTES;
     use ande_primitives::{
         Block, Certificate, Committee, Epoch, Era, Header, Height, Member, QuorumFraction, Round,
         ScheduleMode, ScheduleRules, Skip,
@@ -156,6 +157,28 @@ mod tests {
         // Each block has at most as many as a batch takes in.
         assert_eq!(RULES.cut(Some(0), 42, &blocks[2..], &set), None);
         assert_eq!(RULES.cut(Some(0), 9, &blocks, &set), Some(1));
+    }
+
+    #[test]
+    fn a_backlog_fills_the_blobs() {
+        // Blocks of seconds long gone that no compression makes smaller: each but the last batch of
+        // an epoch is full to a block.
+        let rules = CutRules { interval_ms: u64::MAX, max_data_bytes: MAX_BLOB_DATA_BYTES };
+        let mut set = set();
+        set.rules = ScheduleRules::new(ScheduleMode::RoundRobin, 10_000, 2, 10).unwrap();
+        let blocks: Vec<_> =
+            (1..2_000).map(|h| commit(h, h, 1_000 + (h as usize * 37) % 2_000)).collect();
+        let (mut rest, mut batches) = (&blocks[..], 0);
+        while let Some(count) = rules.cut(Some(0), 0, rest, &set) {
+            let bytes: usize = rest[..count].iter().map(|commit| commit.block.length()).sum();
+            assert!(
+                bytes <= MAX_BLOB_DATA_BYTES && bytes * 100 >= MAX_BLOB_DATA_BYTES * 99,
+                "{bytes}"
+            );
+            rest = &rest[count..];
+            batches += 1;
+        }
+        assert!(batches >= 3, "{batches}");
     }
 
     #[test]

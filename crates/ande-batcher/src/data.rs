@@ -8,7 +8,10 @@ use ande_l1::{BlobBundle, BlobForm, CommitmentAndProof, KzgError};
 use ande_primitives::{DaKind, DaPointer};
 use tokio::sync::oneshot;
 
-use crate::{BatcherConfig, BatcherError};
+use crate::{
+    BatcherConfig, BatcherError,
+    place::{DataChoice, MAX_CALLDATA_BYTES},
+};
 
 /// Niceness of the computation of blobs.
 const BACKGROUND: i32 = 5;
@@ -17,9 +20,8 @@ const BACKGROUND: i32 = 5;
 /// data: the choice is the poster's, and an attempt with another one is another attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DataRules {
-    /// Data up to this size goes into calldata, where it stays for ever; above, blobs are hundreds
-    /// of times cheaper.
-    pub max_calldata_bytes: usize,
+    /// What decides between the two.
+    pub choice: DataChoice,
     /// Most blobs in one transaction; 0 for a settlement chain without blobs.
     pub max_blobs: usize,
     /// How the pools of the settlement chain want blobs proved.
@@ -27,24 +29,27 @@ pub struct DataRules {
 }
 
 impl DataRules {
-    /// Where data of this size goes.
+    /// Where data of this size goes whatever it costs; none when the prices decide.
     #[must_use]
-    pub const fn place(&self, bytes: usize) -> DaKind {
-        if self.max_blobs == 0 || bytes <= self.max_calldata_bytes {
-            DaKind::Calldata
-        } else {
-            DaKind::Blobs
+    pub const fn fixed(&self, bytes: usize) -> Option<DaKind> {
+        if self.max_blobs == 0 {
+            return Some(DaKind::Calldata);
+        }
+        if bytes > MAX_CALLDATA_BYTES {
+            return Some(DaKind::Blobs);
+        }
+        match self.choice {
+            DataChoice::Auto => None,
+            DataChoice::BySize(most) if bytes > most => Some(DaKind::Blobs),
+            DataChoice::BySize(_) | DataChoice::Calldata => Some(DaKind::Calldata),
+            DataChoice::Blobs => Some(DaKind::Blobs),
         }
     }
 }
 
 impl From<&BatcherConfig> for DataRules {
     fn from(config: &BatcherConfig) -> Self {
-        Self {
-            max_calldata_bytes: config.max_calldata_bytes,
-            max_blobs: config.max_blobs,
-            form: config.blob_form,
-        }
+        Self { choice: config.data, max_blobs: config.max_blobs, form: config.blob_form }
     }
 }
 
@@ -171,11 +176,22 @@ mod tests {
     }
 
     #[test]
-    fn size_decides_the_place() {
-        let rules = DataRules { max_calldata_bytes: 100, max_blobs: 6, form: BlobForm::default() };
-        assert_eq!((rules.place(100), rules.place(101)), (DaKind::Calldata, DaKind::Blobs));
-        let without = DataRules { max_blobs: 0, ..rules };
-        assert_eq!(without.place(100_000), DaKind::Calldata);
+    fn what_is_configured_comes_before_prices() {
+        use DaKind::{Blobs, Calldata};
+        let place = |choice: DataChoice, bytes: usize| {
+            DataRules { choice, max_blobs: 6, form: BlobForm::default() }.fixed(bytes)
+        };
+        let size = DataChoice::BySize(100);
+        assert_eq!((place(size, 100), place(size, 101)), (Some(Calldata), Some(Blobs)));
+        assert_eq!(place(DataChoice::Auto, 100), None);
+        assert_eq!(place(DataChoice::Blobs, 1), Some(Blobs));
+        assert_eq!(place(DataChoice::Calldata, MAX_CALLDATA_BYTES), Some(Calldata));
+        // No pool takes it otherwise.
+        for choice in [DataChoice::Auto, DataChoice::Calldata, DataChoice::BySize(usize::MAX)] {
+            assert_eq!(place(choice, MAX_CALLDATA_BYTES + 1), Some(Blobs));
+        }
+        let rules = DataRules { choice: DataChoice::Auto, max_blobs: 0, form: BlobForm::default() };
+        assert_eq!(rules.fixed(100_000), Some(Calldata));
     }
 
     #[test]

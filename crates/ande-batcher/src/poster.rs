@@ -13,7 +13,7 @@ use ande_l1::{BlobBundle, L1Error, L1View, TxError, TxManager, TxRequest, TxStat
 use ande_peer::PeerClient;
 use ande_primitives::{BatchHeader, DaKind, DaPointer, EpochSet, QuorumCertificate};
 use ande_store::{BatchRow, BatchState};
-use ande_telemetry::Metrics;
+use ande_telemetry::{DaLabels, Metrics};
 use tokio::sync::{Mutex, watch};
 use tracing::{debug, info, warn};
 
@@ -21,6 +21,7 @@ use crate::{
     BatcherConfig, BatcherError, CheckpointService, Ledger,
     certify::{Certified, Collector},
     data::{Bundles, DataRules, pointer, proofs},
+    place::{Posting, choose},
     turn::{Pause, Waiting, posting_rank, step},
     witness::Witness,
 };
@@ -141,9 +142,14 @@ impl Poster {
         }
         let rules = DataRules::from(&self.config);
         // What is certified stays where it is.
-        let kind = match row.qc {
-            Some(_) => row.da.kind,
-            None => rules.place(row.data.len()),
+        let kind = match (&row.qc, rules.fixed(row.data.len())) {
+            (Some(_), _) => row.da.kind,
+            (None, Some(fixed)) => fixed,
+            (None, None) => {
+                let quorum = self.set(&row.header).await?.committee.size() * 2 / 3 + 1;
+                let prices = self.transactions.prices().await?;
+                choose(&Posting::new(&row.data, quorum), &prices)
+            }
         };
         let (da, bundle) = match kind {
             DaKind::Blobs => {
@@ -320,7 +326,12 @@ impl Poster {
             .await?;
         if row.state == BatchState::Created {
             self.metrics.settlement_submitted.inc();
-            self.metrics.da_submissions.inc();
+            let place = match row.da.kind {
+                DaKind::Calldata => "calldata",
+                DaKind::Blobs => "blobs",
+                DaKind::Celestia => "celestia",
+            };
+            self.metrics.da_submissions.inc(&DaLabels::new(place));
             self.metrics.da_bytes.inc_by(row.data.len() as u64);
         }
         let purpose = purpose(row);

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use alloy::{
     consensus::Transaction as _,
-    primitives::{B256, Bytes},
+    primitives::{B256, Bytes, U256},
 };
 use ande_batch::{BLOB_DATA_BYTES, MAX_BLOB_DATA_BYTES, decode, to_blobs};
-use ande_batcher::BatcherConfig;
+use ande_batcher::{BatcherConfig, DataChoice};
 use ande_l1::{BlobBundle, BlobForm, CommitmentAndProof, test_support::eventually};
 use ande_peer::{CheckpointRequest, PeerRefusal};
 use ande_primitives::{Checkpoint, DaKind, DaPointer, Height};
@@ -21,7 +21,7 @@ use common::{Cluster, config, log};
 
 /// Everything into blobs.
 fn in_blobs() -> BatcherConfig {
-    BatcherConfig { max_calldata_bytes: 100, ..config() }
+    BatcherConfig { data: DataChoice::Blobs, ..config() }
 }
 
 /// Blobs of the transaction that carried a batch. A row is included before its event is read.
@@ -76,7 +76,7 @@ async fn size_decides_between_calldata_and_blobs_and_six_of_them_are_filled() {
     log();
     let config = BatcherConfig {
         max_data_bytes: MAX_BLOB_DATA_BYTES,
-        max_calldata_bytes: 20_000,
+        data: DataChoice::BySize(20_000),
         interval: Duration::from_secs(20),
         blob_form: BlobForm::Eip7594,
         ..config()
@@ -94,6 +94,42 @@ async fn size_decides_between_calldata_and_blobs_and_six_of_them_are_filled() {
     let blobs = blob_count(&cluster, 0, 2).await;
     assert_eq!(blobs, 6);
     assert!(size > 5 * BLOB_DATA_BYTES && size <= MAX_BLOB_DATA_BYTES, "{size}");
+}
+
+/// Where the data of an accepted batch is.
+async fn posted_to(cluster: &Cluster, index: u64) -> DaKind {
+    let hash = eventually("the posting is known", async || {
+        let rows =
+            futures::future::join_all(cluster.nodes.iter().map(|node| node.row(index))).await;
+        rows.into_iter().flatten().find_map(|row| row.l1_tx)
+    })
+    .await;
+    let transaction = cluster.l1.client().transaction(hash).await.unwrap().unwrap();
+    match transaction.blob_versioned_hashes() {
+        Some(hashes) if !hashes.is_empty() => DaKind::Blobs,
+        _ => DaKind::Calldata,
+    }
+}
+
+#[tokio::test]
+async fn the_cheaper_place_is_taken() {
+    log();
+    let mut cluster = Cluster::start(4, BatcherConfig { data: DataChoice::Auto, ..config() }).await;
+    // Blob gas costs a wei. Gas as cheap makes blobs dear: a whole one is paid for.
+    let (cheap, dear) = (1u64, 1_000_000_000u64);
+    let mut first = 4;
+    for (batch, gas, place) in
+        [(1, dear, DaKind::Blobs), (2, cheap, DaKind::Calldata), (3, dear, DaKind::Blobs)]
+    {
+        cluster.l1.rpc("anvil_setNextBlockBaseFeePerGas", (U256::from(gas),)).await;
+        // Nor do the tips of earlier blocks count any more.
+        cluster.l1.mine(6).await;
+        cluster.blocks(first).await;
+        first = 3;
+        cluster.until(batch, BatchState::Included).await;
+        assert_eq!(posted_to(&cluster, batch).await, place, "batch {batch} with gas at {gas} wei");
+    }
+    assert_eq!(cluster.postings().await, 3, "every batch was posted once");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 mod common;
 
-use ande_batcher::BatcherConfig;
+use ande_batcher::{BatcherConfig, DataChoice};
 use ande_failpoint::{SETTLEMENT, arm, is_armed};
 use ande_l1::test_support::eventually;
 use ande_store::BatchState;
@@ -19,7 +19,7 @@ async fn a_crash_at_any_step_neither_loses_nor_repeats_a_batch() {
 
 #[tokio::test]
 async fn nor_one_whose_data_is_in_blobs() {
-    crash_everywhere(BatcherConfig { max_calldata_bytes: 100, ..config() }).await;
+    crash_everywhere(BatcherConfig { data: DataChoice::Blobs, ..config() }).await;
 }
 
 async fn crash_everywhere(config: BatcherConfig) {

@@ -40,5 +40,7 @@ pub use error::{DeploymentError, L1Error};
 pub use reader::{L1Reader, ReaderError, read_tip};
 pub use sets::read_set;
 pub use timing::{Timing, TimingError, check_timing};
-pub use tx::{FeePolicy, Fees, TxConfig, TxError, TxManager, TxOutcome, TxRequest, TxStatus};
+pub use tx::{
+    FeePolicy, Fees, Prices, TxConfig, TxError, TxManager, TxOutcome, TxRequest, TxStatus,
+};
 pub use view::{BatchTip, ContractConfig, ForcedView, L1View, ValidatorInfo, ValidatorStatus};

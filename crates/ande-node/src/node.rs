@@ -177,7 +177,7 @@ async fn assemble(
         enabled: config.batcher_enabled,
         interval: config.batch_interval,
         max_data_bytes: config.batch_max_bytes,
-        max_calldata_bytes: config.max_calldata_bytes,
+        data: config.batch_data,
         max_blobs: config.max_blobs,
         blob_form: config.blob_form,
         takeover: config.takeover,

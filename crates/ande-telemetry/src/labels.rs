@@ -79,6 +79,13 @@ labels!(
     }
 );
 labels!(
+    /// Data of a batch.
+    DaLabels {
+        /// Where it goes: `calldata`, `blobs` or `celestia`.
+        place
+    }
+);
+labels!(
     /// A transaction that the pool refused.
     PoolRefusalLabels {
         /// The rule, from a fixed list: `nonce`, `funds`, `full` and so on.

@@ -15,7 +15,7 @@ pub use error::TelemetryError;
 pub use export::{METRICS_CONTENT_TYPE, metrics_markdown, openmetrics_to_text};
 pub use handles::{Counter, CounterFamily, FloatGauge, Gauge, GaugeFamily, Histogram, Labels};
 pub use labels::{
-    BatchStateLabels, BuildLabels, HeadLabels, MethodLabels, PeerLabels, PoolDropLabels,
+    BatchStateLabels, BuildLabels, DaLabels, HeadLabels, MethodLabels, PeerLabels, PoolDropLabels,
     PoolRefusalLabels, SubscriptionEndLabels, TopicLabels, ValidatorStatusLabels,
 };
 pub use logging::{LogConfig, LogFormat, init_tracing};

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use prometheus_client::registry::Registry;
 
 use crate::{
-    BatchStateLabels, BuildLabels, Counter, CounterFamily, FloatGauge, Gauge, GaugeFamily,
-    HeadLabels, Histogram, MethodLabels, PeerLabels, PoolDropLabels, PoolRefusalLabels,
-    SubscriptionEndLabels, TopicLabels, ValidatorStatusLabels, handles::Handle,
+    BatchStateLabels, BuildLabels, Counter, CounterFamily, DaLabels, FloatGauge, Gauge,
+    GaugeFamily, HeadLabels, Histogram, MethodLabels, PeerLabels, PoolDropLabels,
+    PoolRefusalLabels, SubscriptionEndLabels, TopicLabels, ValidatorStatusLabels, handles::Handle,
 };
 
 /// Kind of a metric.
@@ -215,7 +215,7 @@ metrics! {
         "Batches posted so in the turn of another validator, which did not post in time";
     last_reconcile: Gauge = "l2_last_reconcile_ms", "milliseconds since 1970",
         "When open settlement transactions were last compared with the chain";
-    da_submissions: Counter = "ande_da_submissions_total", "batches",
+    da_submissions: CounterFamily<DaLabels> = "ande_da_submissions_total", "batches",
         "Batches whose data this process began to send to the settlement chain";
     da_bytes: Counter = "ande_da_bytes_total", "bytes",
         "Size of the data of these batches";

@@ -6,7 +6,9 @@ use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
 
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use alloy_trie::root::ordered_trie_root_with_encoder;
-use ande_batcher::{Batcher, BatcherConfig, BatcherError, BatcherParts, CheckpointService, Ledger};
+use ande_batcher::{
+    Batcher, BatcherConfig, BatcherError, BatcherParts, CheckpointService, DataChoice, Ledger,
+};
 use ande_consensus::ConsensusSigner;
 use ande_l1::{
     BlobForm, BlobSource, FeePolicy, Finality, L1Reader, L1View, TxConfig, TxManager,
@@ -268,7 +270,8 @@ impl Node {
                 rebroadcast_after: Duration::from_millis(500),
                 resubmit_after: self.resubmit_after,
                 send_timeout: Duration::from_secs(120),
-                fees: FeePolicy::default(),
+                // What the test sets as base fee is the price.
+                fees: FeePolicy { min_tip: 0, ..FeePolicy::default() },
             },
         );
         let metrics = Metrics::new();
@@ -493,7 +496,7 @@ pub fn config() -> BatcherConfig {
         enabled: true,
         interval: Duration::from_secs(3),
         max_data_bytes: 100_000,
-        max_calldata_bytes: 100_000,
+        data: DataChoice::Calldata,
         max_blobs: 6,
         blob_form: BlobForm::Eip4844,
         takeover: Duration::from_secs(600),

@@ -39,6 +39,44 @@ pub struct Fees {
     pub blob_cap: Option<u128>,
 }
 
+/// What the settlement chain charges now, in wei per gas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prices {
+    /// Base fee and a usual tip.
+    pub gas: u128,
+    /// Blob base fee.
+    pub blob_gas: u128,
+}
+
+impl Prices {
+    /// The prices of the next block, near enough.
+    ///
+    /// # Errors
+    /// When the chain cannot be asked.
+    pub(super) async fn now(client: &L1Client, policy: &FeePolicy) -> Result<Self, L1Error> {
+        let (base, tip) = base_and_tip(client, policy).await?;
+        Ok(Self { gas: base.saturating_add(tip), blob_gas: client.blob_base_fee().await? })
+    }
+}
+
+async fn base_and_tip(client: &L1Client, policy: &FeePolicy) -> Result<(u128, u128), L1Error> {
+    let latest = client
+        .block(BlockNumberOrTag::Latest)
+        .await?
+        .ok_or_else(|| L1Error::UnknownBlock("latest".to_owned()))?;
+    let base = u128::from(latest.base_fee.unwrap_or_default());
+    let history = match client.fee_history(HISTORY, 50.0).await {
+        Ok(history) => history.reward.unwrap_or_default(),
+        // Not every endpoint keeps it; the smallest tip is then enough to be bumped from.
+        Err(L1Error::Rpc { .. }) => Vec::new(),
+        Err(other) => return Err(other),
+    };
+    let mut tips: Vec<u128> = history.iter().filter_map(|block| block.first().copied()).collect();
+    tips.sort_unstable();
+    let usual = tips.get(tips.len() / 2).copied().unwrap_or_default();
+    Ok((base, usual.max(policy.min_tip).min(policy.max_fee)))
+}
+
 impl Fees {
     /// What a transaction needs now: a usual tip, and room for both base fees to double.
     ///
@@ -49,22 +87,7 @@ impl Fees {
         policy: &FeePolicy,
         with_blobs: bool,
     ) -> Result<Self, L1Error> {
-        let latest = client
-            .block(BlockNumberOrTag::Latest)
-            .await?
-            .ok_or_else(|| L1Error::UnknownBlock("latest".to_owned()))?;
-        let base = u128::from(latest.base_fee.unwrap_or_default());
-        let history = match client.fee_history(HISTORY, 50.0).await {
-            Ok(history) => history.reward.unwrap_or_default(),
-            // Not every endpoint keeps it; the smallest tip is then enough to be bumped from.
-            Err(L1Error::Rpc { .. }) => Vec::new(),
-            Err(other) => return Err(other),
-        };
-        let mut tips: Vec<u128> =
-            history.iter().filter_map(|block| block.first().copied()).collect();
-        tips.sort_unstable();
-        let usual = tips.get(tips.len() / 2).copied().unwrap_or_default();
-        let tip = usual.max(policy.min_tip).min(policy.max_fee);
+        let (base, tip) = base_and_tip(client, policy).await?;
         let blob_cap = match with_blobs {
             // Pools do not take less than a gwei in practice; what is not needed is not paid.
             true => Some(client.blob_base_fee().await?.saturating_mul(2).max(GWEI)),

@@ -8,5 +8,5 @@ mod send;
 mod slot;
 
 pub use error::TxError;
-pub use fees::{FeePolicy, Fees};
+pub use fees::{FeePolicy, Fees, Prices};
 pub use manager::{TxConfig, TxManager, TxOutcome, TxRequest, TxStatus};

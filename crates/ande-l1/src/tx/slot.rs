@@ -11,7 +11,7 @@ use ande_store::{L1TxRow, L1TxState};
 use tracing::{debug, info, warn};
 
 use super::{
-    Fees, TxError, TxManager, TxOutcome, TxRequest, TxStatus,
+    Fees, Prices, TxError, TxManager, TxOutcome, TxRequest, TxStatus,
     fees::calldata_floor,
     journal::Draft,
     manager::Slot,
@@ -95,6 +95,14 @@ impl TxManager {
         let draft = draft(request, nonce, gas, fees);
         slot.push(self.journal_and_offer(purpose, &draft).await?);
         Ok(slot)
+    }
+
+    /// What the settlement chain charges now.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub async fn prices(&self) -> Result<Prices, L1Error> {
+        Prices::now(&self.inner.client, &self.inner.config.fees).await
     }
 
     async fn suggested(&self, with_blobs: bool) -> Result<Fees, L1Error> {

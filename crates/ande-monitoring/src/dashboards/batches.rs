@@ -119,9 +119,12 @@ pub(super) const DASHBOARD: Dashboard = Dashboard {
                     ],
                 ),
                 lines(
-                    "Batches published by node",
+                    "Batches published by node and place",
                     "none",
-                    &[q("ande_da_submissions_total{instance=~\"$instance\"}", "{{instance}}")],
+                    &[q(
+                        "ande_da_submissions_total{instance=~\"$instance\"}",
+                        "{{instance}} {{place}}",
+                    )],
                 ),
                 lines(
                     "Failures per hour",

@@ -9,6 +9,7 @@ use std::{
 
 use alloy_primitives::Address;
 use ande_batch::{BLOB_DATA_BYTES, BatchLimits, MAX_BLOBS};
+use ande_batcher::{DataChoice, MAX_CALLDATA_BYTES};
 use ande_execution::state::StateOptions;
 use ande_l1::{BlobForm, Finality};
 use ande_pool::PoolLimits;
@@ -17,11 +18,9 @@ use url::Url;
 
 use super::{
     client::{ClientConfig, Pace},
-    raw::{ExecutorKind, LogFormat, Mode, RawConfig, RawEvm, RawFinality},
+    raw::{ExecutorKind, LogFormat, Mode, RawConfig, RawData, RawEvm, RawFinality},
 };
 
-/// Most calldata of a batch: settlement nodes relay transactions up to 128 KiB.
-const MAX_CALLDATA_BYTES: usize = 120_000;
 /// Smallest batch: the certificate of the largest committee, and a block with room for the largest
 /// creation of a contract (EIP-3860: 49,152 bytes of initcode).
 const MIN_BATCH_BYTES: usize = 80_000;
@@ -123,8 +122,8 @@ pub struct NodeConfig {
     pub batch_max_bytes: usize,
     /// Most blobs of a batch.
     pub max_blobs: usize,
-    /// Largest batch that is posted as calldata although there are blobs.
-    pub max_calldata_bytes: usize,
+    /// What decides between calldata and blobs.
+    pub batch_data: DataChoice,
     /// How blobs are proved.
     pub blob_form: BlobForm,
     /// Unposted bytes from which on blocks get smaller.
@@ -291,6 +290,26 @@ impl NodeConfig {
             count => (count * BLOB_DATA_BYTES, count * BLOB_DATA_BYTES),
         };
         let max_data_bytes = raw.batcher.max_data_bytes.unwrap_or(data_usual);
+        let batch_data = match (raw.batcher.data, raw.batcher.max_calldata_bytes) {
+            (RawData::Auto, None) => DataChoice::Auto,
+            (RawData::Auto, Some(most)) => DataChoice::BySize(c.count(
+                "batcher.max_calldata_bytes",
+                most,
+                0,
+                MAX_CALLDATA_BYTES,
+            )),
+            (RawData::Calldata, None) => DataChoice::Calldata,
+            (RawData::Blobs, None) => DataChoice::Blobs,
+            (RawData::Calldata | RawData::Blobs, Some(_)) => {
+                c.problem(
+                    "batcher.max_calldata_bytes has a meaning with data = \"auto\" only".into(),
+                );
+                DataChoice::Auto
+            }
+        };
+        if batch_data == DataChoice::Blobs && max_blobs == 0 {
+            c.problem("batcher.data = \"blobs\" needs batcher.max_blobs above 0".into());
+        }
         if raw.l1.rpc_urls.is_empty() {
             c.problem("l1.rpc_urls needs at least one endpoint".into());
         }
@@ -394,12 +413,7 @@ impl NodeConfig {
                 data_limit,
             ),
             max_blobs,
-            max_calldata_bytes: c.count(
-                "batcher.max_calldata_bytes",
-                raw.batcher.max_calldata_bytes,
-                0,
-                MAX_CALLDATA_BYTES,
-            ),
+            batch_data,
             blob_form: raw.batcher.blob_form,
             max_unposted_bytes: c.count(
                 "batcher.max_unposted_bytes",
@@ -624,6 +638,25 @@ mod tests {
         let limits = BatchLimits { max_data_bytes: smallest, ..BatchLimits::default() };
         let largest_creation = 49_152 + 256;
         assert!(limits.max_block_transaction_bytes(MAX_COMMITTEE) >= largest_creation);
+    }
+
+    #[test]
+    fn the_place_of_batches_follows_from_the_settings() {
+        let choice = |text: &str| {
+            let raw = RawConfig { batcher: toml::from_str(text).unwrap(), ..usable() };
+            NodeConfig::check(raw, Path::new("."), None).map(|config| config.batch_data)
+        };
+        assert_eq!(choice(""), Ok(DataChoice::Auto));
+        assert_eq!(choice("max_calldata_bytes = 2000"), Ok(DataChoice::BySize(2_000)));
+        assert_eq!(choice("data = \"blobs\""), Ok(DataChoice::Blobs));
+        assert_eq!(choice("data = \"calldata\""), Ok(DataChoice::Calldata));
+        for wrong in [
+            "max_calldata_bytes = 120001",
+            "data = \"blobs\"\nmax_blobs = 0",
+            "data = \"calldata\"\nmax_calldata_bytes = 2000",
+        ] {
+            assert!(choice(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

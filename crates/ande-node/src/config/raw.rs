@@ -297,6 +297,18 @@ impl Default for RawOps {
     }
 }
 
+/// `batcher.data`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RawData {
+    /// What is cheaper.
+    Auto,
+    /// Calldata, as long as it fits.
+    Calldata,
+    /// Blobs.
+    Blobs,
+}
+
 /// `[batcher]`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -310,8 +322,11 @@ pub struct RawBatcher {
     pub max_data_bytes: Option<usize>,
     /// Most EIP-4844 blobs of one batch, 0 to 6; 0 posts everything as calldata.
     pub max_blobs: usize,
-    /// Batches up to this size are posted as calldata, larger ones as blobs.
-    pub max_calldata_bytes: usize,
+    /// Where batches go: `"auto"` (what is cheaper), `"calldata"` (what fits into it) or `"blobs"`.
+    pub data: RawData,
+    /// Given with `"auto"`: size decides, not price. Batches up to this size are calldata, larger
+    /// ones blobs.
+    pub max_calldata_bytes: Option<usize>,
     /// How the settlement chain wants blobs proved: `"eip7594"` (Ethereum since Osaka) or
     /// `"eip4844"`.
     pub blob_form: BlobForm,
@@ -329,7 +344,8 @@ impl Default for RawBatcher {
             interval_ms: 60_000,
             max_data_bytes: None,
             max_blobs: 6,
-            max_calldata_bytes: 2_000,
+            data: RawData::Auto,
+            max_calldata_bytes: None,
             blob_form: BlobForm::default(),
             max_unposted_bytes: 64 << 20,
             takeover_ms: 30_000,
