@@ -7,6 +7,7 @@ use eyre::Result;
 
 use crate::{
     deployment::Place,
+    doctor::DoctorArgs,
     haproxy::HaproxyCommand,
     healthcheck::HealthcheckArgs,
     init::InitCommand,
@@ -86,6 +87,8 @@ enum Command {
         #[command(flatten)]
         args: WhyStalledArgs,
     },
+    /// Find what is wrong with a node's configuration, keys, ports, contracts, clock and disk
+    Doctor(DoctorArgs),
     /// The load balancer in front of the nodes
     Haproxy {
         #[command(flatten)]
@@ -133,6 +136,7 @@ fn run(cli: Cli) -> Result<()> {
             Command::VerifyL1 { place, args } => args.run(&place, output).await,
             Command::Status { place, args } => args.run(&place, output).await,
             Command::WhyStalled { place, args } => args.run(&place, output).await,
+            Command::Doctor(args) => args.run(output).await,
             Command::Haproxy { place, command } => command.run(&place, output).await,
             Command::Init(command) => command.run(output).await,
             Command::Healthcheck(args) => args.run(output).await,

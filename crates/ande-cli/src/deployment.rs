@@ -1,6 +1,9 @@
 //! Where the contracts are.
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
 
 use alloy::{
     network::EthereumWallet,
@@ -17,20 +20,65 @@ use url::Url;
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Place {
     /// Configuration of a node: says where the contracts are and which keys it has
-    #[arg(long, short, value_name = "FILE", env = "ANDE_CONFIG", global = true)]
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        env = "ANDE_CONFIG",
+        hide_env_values = true,
+        global = true
+    )]
     config: Option<PathBuf>,
     /// Endpoint of the settlement chain
-    #[arg(long, value_name = "URL", env = "CONSENSUS_RPC_URL", global = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "CONSENSUS_RPC_URL",
+        hide_env_values = true,
+        global = true
+    )]
     l1_rpc: Option<Url>,
     /// Address of AndeConsensus
     #[arg(long, value_name = "ADDRESS", global = true)]
     consensus: Option<Address>,
 }
 
+/// The configuration file of a node.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ConfigFile {
+    /// Configuration of the node
+    #[arg(
+        long = "config",
+        short,
+        value_name = "FILE",
+        env = "ANDE_CONFIG",
+        hide_env_values = true
+    )]
+    pub(crate) path: PathBuf,
+}
+
 /// A contract that was found.
 pub(crate) struct Deployment {
     pub(crate) url: Url,
     pub(crate) consensus: AndeConsensusInstance<DynProvider>,
+}
+
+impl ConfigFile {
+    /// Where the node of the file is asked by operators on this machine.
+    pub(crate) fn ops_url(&self) -> Result<Url> {
+        let listen = config::load(&self.path, &Overrides::default())?.ops_listen;
+        Ok(local_url(listen).parse()?)
+    }
+}
+
+/// Where a listener of this machine is asked.
+pub(crate) fn local_url(listen: SocketAddr) -> String {
+    let ip: IpAddr = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    format!("http://{}/", SocketAddr::new(ip, listen.port()))
 }
 
 impl Place {

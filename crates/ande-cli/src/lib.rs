@@ -6,6 +6,7 @@
 mod amount;
 mod cli;
 mod deployment;
+mod doctor;
 mod haproxy;
 mod healthcheck;
 mod init;

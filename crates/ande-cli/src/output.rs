@@ -43,10 +43,18 @@ pub(crate) struct BadNews;
 /// Longest text of others that is shown.
 const MAX_PLAIN: usize = 300;
 
-/// Text of others without what a terminal would obey.
+/// Text of others without what a terminal would obey, cut off where nobody would read on.
 pub(crate) fn plain(text: &str) -> String {
-    let visible = |c: char| if c.is_control() { '\u{fffd}' } else { c };
     text.chars().take(MAX_PLAIN).map(visible).collect()
+}
+
+/// All of a text without what a terminal would obey.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(visible).collect()
+}
+
+fn visible(c: char) -> char {
+    if c.is_control() { '\u{fffd}' } else { c }
 }
 
 /// What the user should know beside the answer.

@@ -9,6 +9,7 @@ mod keyfile;
 mod node;
 mod observe;
 mod peer_service;
+mod probe;
 mod rebuild;
 mod resync;
 mod settlement;
@@ -20,4 +21,5 @@ pub use keyfile::{
     KeyFileError, create_node_key, create_password, create_validator_key, read_node_key,
     read_validator_key, write_secret,
 };
+pub use probe::{check_client_secret, check_settlement, genesis_hash};
 pub use rebuild::{Rebuilt, rebuild};

@@ -53,7 +53,11 @@ pub(crate) async fn verify(
     }
 }
 
-async fn verify_once(
+/// The checks once.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub(crate) async fn verify_once(
     reader: &L1Reader,
     config: &NodeConfig,
     genesis_hash: B256,

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::document::NodeStatus;
 use crate::{
-    deployment::Place,
+    deployment::{Place, local_url},
     output::{note, plain},
     validator,
 };
@@ -52,7 +52,7 @@ impl Nodes {
         }
         // The own node knows the others even while the settlement chain is down.
         if let Some(config) = place.node()? {
-            let own = ask_all(&http, [format!("http://{}/", config.ops_listen)]).await;
+            let own = ask_all(&http, [local_url(config.ops_listen)]).await;
             if let Some(status) = own.first().and_then(|asked| asked.answer.as_ref().ok()) {
                 let others: BTreeSet<String> = status
                     .validators()
@@ -82,6 +82,11 @@ async fn ask_all(http: &reqwest::Client, urls: impl IntoIterator<Item = String>)
         Asked { url: plain(&url), answer, document: document.ok() }
     }))
     .await
+}
+
+/// What the node at an endpoint says of itself.
+pub(crate) async fn ask_one(http: &reqwest::Client, url: &str) -> Result<NodeStatus, String> {
+    ask(http, url).await.and_then(read)
 }
 
 fn read(document: Value) -> Result<NodeStatus, String> {

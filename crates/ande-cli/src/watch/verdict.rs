@@ -13,7 +13,7 @@ use super::{
 use crate::output::plain;
 
 /// Clocks of healthy nodes that were asked at one time differ less.
-const CLOCK_SKEW_MS: u64 = 5_000;
+pub(crate) const CLOCK_SKEW_MS: u64 = 5_000;
 
 /// The reason that matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
