@@ -46,7 +46,8 @@ pub use testnet::{
     TestnetContracts, TestnetOptions, TestnetValidator, init, launch,
 };
 pub use tools::{
-    cli_binary, foundry_binary, haproxy_binary, in_path, node_binary, repository_root,
+    browser_binary, cli_binary, foundry_binary, haproxy_binary, in_path, node_binary,
+    repository_root,
 };
 pub use transaction::{SignedTransaction, Wallet, sign};
 pub use wait::wait_until;

@@ -46,7 +46,7 @@ pub struct Launch {
     pub on_orphan: OnOrphan,
 }
 
-/// A running or ended child. Dropping it kills it.
+/// A running or ended child. Dropping it kills it and what it started.
 #[derive(Debug)]
 pub struct Process {
     name: String,
@@ -241,8 +241,10 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if self.is_running() {
-            // Nobody is left to tell about a failure.
-            let _ = self.child.kill();
+            // The child is not reaped yet, so the group is still its own. Nobody is left to tell
+            // about a failure.
+            let group = rustix::process::Pid::from_child(&self.child);
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
             let _ = self.child.wait();
         }
     }

@@ -94,6 +94,21 @@ pub fn haproxy_binary() -> Option<PathBuf> {
     })
 }
 
+/// A browser that can be driven without a window: Debian's program itself before its wrapper script,
+/// which would get the signals, and before whatever `PATH` has.
+///
+/// # Errors
+/// When there is none; the text says how to install one.
+pub fn browser_binary() -> Result<PathBuf> {
+    let debian = ["/usr/lib/chromium/chromium-headless-shell", "/usr/lib/chromium/chromium"];
+    debian
+        .into_iter()
+        .map(PathBuf::from)
+        .find(|path| path.is_file())
+        .or_else(|| ["chromium", "google-chrome"].into_iter().find_map(in_path))
+        .ok_or_else(|| eyre::eyre!("no Chromium; run `apt-get install chromium-headless-shell`"))
+}
+
 /// The first file called `name` in the directories of `PATH`.
 #[must_use]
 pub fn in_path(name: &str) -> Option<PathBuf> {

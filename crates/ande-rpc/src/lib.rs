@@ -28,6 +28,7 @@ mod logs;
 mod methods;
 mod namespaces;
 mod openrpc;
+mod page;
 mod reads;
 mod receipts;
 mod recent;

@@ -36,7 +36,7 @@ use crate::{
     feed, health,
     listener::{Acceptor, Front},
     methods::Table,
-    rest, status,
+    page, rest, status,
     subscriptions::HexIds,
 };
 
@@ -123,11 +123,12 @@ pub async fn serve_ops(
     let timeout =
         TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, limits.request_timeout);
     let routes = health_routes()
+        .merge(page::routes())
         .route("/metrics", get(metrics))
         .route("/status", get(status_json))
         .with_state(context.clone())
         .layer(timeout);
-    let rpc = ServiceBuilder::new().layer(timeout).service(rpc);
+    let rpc = page::before(ServiceBuilder::new().layer(timeout).service(rpc));
     let acceptor = Arc::new(Acceptor {
         front: Front { rpc, routes, context },
         slots: Arc::new(Semaphore::new(OPS_CONNECTIONS)),

@@ -3,6 +3,7 @@
 //! A [`TestCluster`] is the local cluster of `ande-devnet` in a temporary directory on free ports.
 //! Whatever a test does to it, [`TestCluster::check_invariants`] must pass afterwards.
 
+mod browser;
 mod chain;
 mod client;
 mod cluster;
@@ -13,6 +14,7 @@ mod plan;
 mod tools;
 mod verify;
 
+pub use browser::Browser;
 pub use chain::{ChainApi, ConsensusBlock};
 pub use client::ExecutionClient;
 pub use cluster::TestCluster;

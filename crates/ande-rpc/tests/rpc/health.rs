@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ande_consensus::EnginePhase;
 use ande_l1::{BatchTip, L1View};
 use ande_primitives::Height;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::fixture::{Node, hello, node_key};
 
@@ -26,6 +26,32 @@ async fn a_healthy_node_is_ready_on_both_listeners() {
     assert_eq!(body["ready"], true);
     assert_eq!(body["checks"]["db"], true);
     assert_eq!(body["warnings"].as_array().unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn operators_get_a_page_that_loads_nothing_from_elsewhere() {
+    let node = Node::start().await;
+    for (path, kind) in
+        [("/", "text/html"), ("/page.js", "text/javascript"), ("/page.css", "text/css")]
+    {
+        let answer = node.ops(path).await;
+        assert_eq!(answer.status(), 200, "{path}");
+        let header = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
+        assert!(header("content-type").starts_with(kind), "{path}");
+        assert!(header("content-security-policy").starts_with("default-src 'none'; "), "{path}");
+        assert_eq!(header("x-content-type-options"), "nosniff");
+        assert_eq!(header("x-frame-options"), "DENY");
+        let text = answer.text().await.unwrap();
+        assert!(!text.contains("://") && !text.contains("innerHTML"), "{path}");
+    }
+    // JSON-RPC stays at the same path, and the public listeners have no page.
+    assert_eq!(node.call_ops("ande_status", json!([])).await.unwrap()["mode"], "contract");
+    for path in ["/page.js", "/page.css"] {
+        assert_eq!(node.get(path).await.status(), 404, "{path}");
+    }
+    let public = node.get("/").await;
+    assert_eq!(public.status(), 405);
+    assert!(!public.text().await.unwrap().contains("<html"));
 }
 
 #[tokio::test]

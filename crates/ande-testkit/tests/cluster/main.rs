@@ -11,6 +11,7 @@ mod membership;
 mod monitoring;
 mod outage;
 mod overload;
+mod page;
 mod posting;
 mod proposer;
 mod rebuild;
