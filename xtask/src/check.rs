@@ -21,11 +21,11 @@ pub(crate) enum Profile {
 
 /// Everything but the tasks themselves, whose dependencies would switch on features that the
 /// product does not have and so build it differently from `cargo xtask devnet`.
-const PRODUCT: [&str; 3] = ["--workspace", "--exclude", "xtask"];
+pub(crate) const PRODUCT: [&str; 3] = ["--workspace", "--exclude", "xtask"];
 /// The same random tests in every run of the checks; a plain `forge test` tries others.
 const FUZZ_SEED: &str = "0x1";
 /// Lets the cluster tests stop the node at the steps of posting a batch.
-const FAILPOINTS: [&str; 2] = ["--features", "ande-node/failpoints"];
+pub(crate) const FAILPOINTS: [&str; 2] = ["--features", "ande-node/failpoints"];
 
 pub(crate) fn run(profile: Profile) -> Result<()> {
     let start = Instant::now();

@@ -1,4 +1,4 @@
-//! `cargo xtask devnet`: builds the node and the devnet program and becomes the latter.
+//! `cargo xtask devnet`: builds the node and the command line tool and becomes `ande devnet`.
 
 use std::{
     ffi::OsString,
@@ -14,12 +14,13 @@ use crate::{
 };
 
 /// Packages whose programs run in a cluster.
-const PACKAGES: [&str; 2] = ["ande-node", "ande-devnet"];
+const PACKAGES: [&str; 2] = ["ande-node", "ande-cli"];
 
 pub(crate) fn run(args: &[OsString]) -> Result<ExitCode> {
     setup::contracts()?;
     build()?;
-    run_instead("debug/ande-devnet", args)
+    let args: Vec<OsString> = [OsString::from("devnet")].into_iter().chain(args.to_vec()).collect();
+    run_instead("debug/ande", &args)
 }
 
 /// A built program takes this process' place, so signals reach it and its exit status is ours.
@@ -36,5 +37,5 @@ pub(crate) fn build() -> Result<()> {
     for package in PACKAGES {
         build.args(["--package", package]);
     }
-    step("build the node and the devnet (a first build takes several minutes)", &mut build)
+    step("build the node and the tool (a first build takes several minutes)", &mut build)
 }

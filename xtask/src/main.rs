@@ -11,6 +11,7 @@ mod generate;
 mod layout;
 mod monitoring;
 mod mutants;
+mod reference;
 mod rules;
 mod setup;
 mod steps;
@@ -62,7 +63,7 @@ enum Task {
         what: String,
     },
     /// Write the files that are made from others: bindings of the contracts, rules, alerts, runbooks,
-    /// dashboards and the testnet's load balancer.
+    /// dashboards, the testnet's load balancer, the references of commands and `ande_*` methods.
     Gen {
         /// Write nothing; fail when a file differs.
         #[arg(long)]
@@ -83,7 +84,8 @@ fn generated(check: bool) -> eyre::Result<()> {
         rules::check()?;
     }
     setup::contracts()?;
-    generate::run(check)
+    generate::run(check)?;
+    if check { Ok(()) } else { reference::generate() }
 }
 
 fn main() -> ExitCode {

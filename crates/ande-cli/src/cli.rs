@@ -7,13 +7,20 @@ use eyre::Result;
 
 use crate::{
     deployment::Place,
+    devnet::DevnetArgs,
     doctor::DoctorArgs,
+    drain::DrainArgs,
+    evidence::EvidenceArgs,
     haproxy::HaproxyCommand,
     healthcheck::HealthcheckArgs,
     init::InitCommand,
     keys::KeysCommand,
+    manual::ManArgs,
     output::{BadNews, Output, note},
+    reference::markdown,
     schedule::{BatchesArgs, ScheduleArgs},
+    settings::ConfigCommand,
+    tx::TxArgs,
     validator::ValidatorCommand,
     verify_l1::VerifyL1Args,
     watch::{StatusArgs, WhyStalledArgs},
@@ -89,6 +96,18 @@ enum Command {
     },
     /// Find what is wrong with a node's configuration, keys, ports, contracts, clock and disk
     Doctor(DoctorArgs),
+    /// Validators that were slashed or jailed
+    Evidence {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        args: EvidenceArgs,
+    },
+    /// What became of a transaction
+    Tx(TxArgs),
+    /// The configuration of a node, as it would use it
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// The load balancer in front of the nodes
     Haproxy {
         #[command(flatten)]
@@ -96,11 +115,17 @@ enum Command {
         #[command(subcommand)]
         command: HaproxyCommand,
     },
+    /// Run a local network until Ctrl-C: settlement chain, contracts, validators, load balancer
+    Devnet(DevnetArgs),
     /// Make a new network
     #[command(subcommand)]
     Init(InitCommand),
     /// Say whether a node works: it is ready and its latest block is certified and young
     Healthcheck(HealthcheckArgs),
+    /// Take a node out of the load balancer, and wait until its clients are gone
+    Drain(DrainArgs),
+    /// Print the manual page, or write the pages of all commands
+    Man(ManArgs),
     /// Print the completions of a shell
     Completions {
         /// The shell
@@ -126,7 +151,12 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<()> {
     let output = Output { json: cli.json };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut runtime = match cli.command {
+        // Load must not wait for what is shown.
+        Command::Devnet(_) => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    let runtime = runtime.worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         match cli.command {
             Command::Keys(command) => command.run(output),
@@ -137,9 +167,15 @@ fn run(cli: Cli) -> Result<()> {
             Command::Status { place, args } => args.run(&place, output).await,
             Command::WhyStalled { place, args } => args.run(&place, output).await,
             Command::Doctor(args) => args.run(output).await,
+            Command::Evidence { place, args } => args.run(&place, output).await,
+            Command::Tx(args) => args.run(output).await,
+            Command::Config(command) => command.run(output),
             Command::Haproxy { place, command } => command.run(&place, output).await,
+            Command::Devnet(args) => args.run(output).await,
             Command::Init(command) => command.run(output).await,
             Command::Healthcheck(args) => args.run(output).await,
+            Command::Drain(args) => args.run(output).await,
+            Command::Man(args) => args.run(Cli::command(), output),
             Command::Completions { shell } => {
                 let mut text = Vec::new();
                 clap_complete::generate(shell, &mut Cli::command(), "ande", &mut text);
@@ -147,6 +183,12 @@ fn run(cli: Cli) -> Result<()> {
             }
         }
     })
+}
+
+/// The command line as a document: `docs/cli.md`.
+#[must_use]
+pub fn reference() -> String {
+    markdown(Cli::command())
 }
 
 #[cfg(test)]

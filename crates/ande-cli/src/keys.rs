@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, Bytes};
+use ande_node::KeyFileError;
 use ande_primitives::NodeId;
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 use eyre::{Context as _, Result, bail};
 use serde::Serialize;
 
@@ -27,11 +28,27 @@ pub(crate) enum KeysCommand {
         dir: PathBuf,
     },
     /// Show what a key file holds, without the secret
-    #[command(after_help = "Example:\n  ande keys inspect keys/node.key")]
+    ///
+    /// 64 hexadecimal digits can be either key: both are shown unless --kind says which is meant.
+    #[command(after_help = "Examples:\n  \
+        ande keys inspect keys/node.key\n  \
+        ande keys inspect keys/validator.key --kind validator --json")]
     Inspect {
         /// Key file
         file: PathBuf,
+        /// What it must be
+        #[arg(long, value_enum)]
+        kind: Option<Kind>,
     },
+}
+
+/// Kind of a key.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Kind {
+    /// secp256k1: votes, and transactions to the contracts
+    Validator,
+    /// ed25519: identity of a node
+    Node,
 }
 
 /// Public parts of a pair of keys.
@@ -43,16 +60,32 @@ struct Made {
     node_key: PathBuf,
 }
 
-/// Public part of a key file.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Inspected {
-    /// Address of a validator key.
-    Validator(Address),
-    /// Id of a node key: what `registerValidator` calls `p2pPeerId`.
-    Node(NodeId),
-    /// 64 hexadecimal digits are either.
-    Either { validator: Address, node: NodeId },
+/// Public parts of a key file.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Inspected {
+    file: PathBuf,
+    /// `hex` or `pkcs8`.
+    form: &'static str,
+    /// As a secp256k1 key; none if it cannot be one.
+    validator: Option<ValidatorPublic>,
+    /// As an ed25519 key; none if it cannot be one. 64 hexadecimal digits are either.
+    node: Option<NodePublic>,
+}
+
+/// What the contract and the others see of a validator key.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct ValidatorPublic {
+    /// The signer, and the owner where it registered.
+    address: Address,
+    /// Compressed point.
+    public_key: Bytes,
+}
+
+/// What the contract and the others see of a node key.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct NodePublic {
+    /// What `registerValidator` calls `p2pPeerId`: the public key itself.
+    id: NodeId,
 }
 
 impl KeysCommand {
@@ -67,14 +100,22 @@ impl KeysCommand {
                     made.node_key.display()
                 )
             }),
-            Self::Inspect { file } => output.show(&inspect(&file)?, |found| match found {
-                Inspected::Validator(address) => format!("validator  {address}\n"),
-                Inspected::Node(id) => format!("node       {id}\n"),
-                Inspected::Either { validator, node } => {
-                    format!("validator  {validator}\nnode       {node}\n")
-                }
-            }),
+            Self::Inspect { file, kind } => output.show(&inspect(&file, kind)?, Inspected::lines),
         }
+    }
+}
+
+impl Inspected {
+    fn lines(&self) -> String {
+        let mut text = format!("form        {}\n", self.form);
+        if let Some(key) = &self.validator {
+            text.push_str(&format!("validator   {}\n", key.address));
+            text.push_str(&format!("public key  {}\n", key.public_key));
+        }
+        if let Some(key) = &self.node {
+            text.push_str(&format!("node        {}\n", key.id));
+        }
+        text
     }
 }
 
@@ -91,20 +132,36 @@ fn make(dir: &Path) -> Result<Made> {
     Ok(Made { validator, validator_key, node, node_key })
 }
 
-fn inspect(file: &Path) -> Result<Inspected> {
-    let validator = ande_node::read_validator_key(file).map(|key| key.address());
-    let node = ande_node::read_node_key(file).map(|key| key.id());
-    match (validator, node) {
-        (Ok(validator), Ok(node)) => Ok(Inspected::Either { validator, node }),
-        (Ok(validator), Err(_)) => Ok(Inspected::Validator(validator)),
-        (Err(_), Ok(node)) => Ok(Inspected::Node(node)),
-        (Err(_), Err(error)) => Err(error.into()),
-    }
+/// Reads a key as the node would: also what others could read is refused.
+fn inspect(file: &Path, kind: Option<Kind>) -> Result<Inspected> {
+    let validator = || {
+        let key = ande_node::read_validator_key(file)?;
+        let point = key.signing_key().verifying_key().to_encoded_point(true);
+        let public_key = Bytes::copy_from_slice(point.as_bytes());
+        Ok::<_, KeyFileError>(ValidatorPublic { address: key.address(), public_key })
+    };
+    let node = || ande_node::read_node_key(file).map(|key| NodePublic { id: key.id() });
+    let (as_validator, as_node) = (validator(), node());
+    let is_hex = !matches!(as_validator, Err(KeyFileError::Format { .. }));
+    let (validator, node) = match (kind, as_validator, as_node) {
+        (Some(Kind::Validator), validator, _) => (Some(validator?), None),
+        (Some(Kind::Node), _, node) => (None, Some(node?)),
+        (None, Err(KeyFileError::Format { path, .. }), Err(KeyFileError::Format { .. })) => bail!(
+            "key file {} holds neither 64 hexadecimal digits nor an ed25519 key in PKCS#8 PEM",
+            path.display()
+        ),
+        (None, Err(error), Err(_)) => return Err(error.into()),
+        (None, validator, node) => (validator.ok(), node.ok()),
+    };
+    let form = if is_hex { "hex" } else { "pkcs8" };
+    Ok(Inspected { file: file.to_path_buf(), form, validator, node })
 }
 
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
+
+    use alloy::signers::k256::ecdsa::VerifyingKey;
 
     use super::*;
 
@@ -123,7 +180,43 @@ mod tests {
         let before = std::fs::read(&made.node_key).unwrap();
         assert!(make(&dir).unwrap_err().to_string().contains("never replaced"));
         assert_eq!(std::fs::read(&made.node_key).unwrap(), before);
-        assert!(matches!(inspect(&made.node_key).unwrap(), Inspected::Node(id) if id == made.node));
+    }
+
+    #[test]
+    fn both_kinds_are_inspected() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = make(dir.path()).unwrap();
+        let node = inspect(&made.node_key, None).unwrap();
+        assert_eq!((node.form, &node.validator), ("pkcs8", &None));
+        assert_eq!(node.node.as_ref().unwrap().id, made.node);
+        assert_eq!(inspect(&made.node_key, Some(Kind::Node)).unwrap(), node);
+        assert!(inspect(&made.node_key, Some(Kind::Validator)).is_err());
+
+        let digits = inspect(&made.validator_key, None).unwrap();
+        assert_eq!(digits.form, "hex");
+        assert_ne!(digits.node.unwrap().id, made.node, "the same digits as an ed25519 seed");
+        let validator = inspect(&made.validator_key, Some(Kind::Validator)).unwrap();
+        assert_eq!(validator.validator, digits.validator);
+        let public = validator.validator.as_ref().unwrap();
+        assert_eq!(public.address, made.validator);
+        let point = VerifyingKey::from_sec1_bytes(&public.public_key).unwrap();
+        assert_eq!(
+            (public.public_key.len(), Address::from_public_key(&point)),
+            (33, made.validator)
+        );
+        let secret = std::fs::read_to_string(&made.validator_key).unwrap();
+        assert!(!validator.lines().contains(secret.trim()), "a secret is shown");
+        assert!(validator.lines().contains(&made.validator.to_string()));
+
+        let other = dir.path().join("other");
+        ande_node::write_secret(&other, "no key").unwrap();
+        assert!(inspect(&other, None).unwrap_err().to_string().contains("neither"));
+        for file in [&made.node_key, &made.validator_key] {
+            std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o644)).unwrap();
+            let error = inspect(file, None).unwrap_err().to_string();
+            assert!(error.contains("chmod 600"), "{error}");
+        }
+        assert!(inspect(&dir.path().join("nowhere"), None).is_err());
     }
 
     #[test]

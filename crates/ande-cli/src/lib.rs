@@ -6,16 +6,24 @@
 mod amount;
 mod cli;
 mod deployment;
+mod devnet;
 mod doctor;
+mod drain;
+mod evidence;
 mod haproxy;
 mod healthcheck;
 mod init;
 mod keys;
+mod logs;
+mod manual;
 mod output;
+mod reference;
 mod schedule;
 mod send;
+mod settings;
+mod tx;
 mod validator;
 mod verify_l1;
 mod watch;
 
-pub use cli::main;
+pub use cli::{main, reference};

@@ -2,8 +2,7 @@
 
 use alloy::{
     primitives::{Address, B256},
-    providers::Provider as _,
-    rpc::types::Filter,
+    rpc::types::{Filter, Log},
     sol_types::SolEvent as _,
 };
 use ande_contracts::AndeSequencerCoordinator::{self, BatchAccepted};
@@ -13,14 +12,13 @@ use serde::Serialize;
 
 use crate::{
     deployment::Place,
+    logs::Newest,
     output::{Output, table},
     send::refused,
 };
 
 /// Windows shown at most.
 const MAX_WINDOWS: u64 = 1_000;
-/// Settlement blocks asked for at once.
-const LOG_RANGE: u64 = 5_000;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  ande schedule --config node.toml --windows 3")]
@@ -36,9 +34,8 @@ pub(crate) struct ScheduleArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  ande batches --config node.toml --last 5 --json")]
 pub(crate) struct BatchesArgs {
-    /// How many of the newest to show
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=10_000))]
-    last: u64,
+    #[command(flatten)]
+    newest: Newest,
 }
 
 /// One window.
@@ -122,26 +119,9 @@ impl BatchesArgs {
         let provider = deployment.consensus.provider();
         let coordinator = deployment.consensus.coordinator().call().await.map_err(refused)?;
         ensure!(coordinator != Address::ZERO, "no coordinator is set: there are no batches");
-        let mut batches: Vec<Batch> = Vec::new();
-        let mut top = Some(provider.get_block_number().await?);
-        while let Some(to) = top.filter(|_| (batches.len() as u64) < self.last) {
-            let from = to.saturating_sub(LOG_RANGE - 1);
-            let filter = Filter::new()
-                .address(coordinator)
-                .event_signature(BatchAccepted::SIGNATURE_HASH)
-                .from_block(from)
-                .to_block(to);
-            for log in provider.get_logs(&filter).await?.iter().rev() {
-                let decoded = log.log_decode::<BatchAccepted>()?;
-                batches.push(Batch::of(
-                    decoded.data(),
-                    log.block_number.unwrap_or_default(),
-                    log.transaction_hash.unwrap_or_default(),
-                ));
-            }
-            top = from.checked_sub(1);
-        }
-        batches.truncate(usize::try_from(self.last)?);
+        let filter =
+            Filter::new().address(coordinator).event_signature(BatchAccepted::SIGNATURE_HASH);
+        let batches = self.newest.find(provider, filter, |log| Batch::of(log).map(Some)).await?;
         output.show(&batches, |batches| {
             let row = |batch: &Batch| {
                 vec![
@@ -161,8 +141,9 @@ impl BatchesArgs {
 }
 
 impl Batch {
-    fn of(event: &BatchAccepted, l1_block: u64, transaction: B256) -> Self {
-        Self {
+    fn of(log: &Log) -> Result<Self> {
+        let event = log.log_decode::<BatchAccepted>()?.inner.data;
+        Ok(Self {
             index: event.batchIndex,
             epoch: event.epoch,
             start_height: event.startHeight,
@@ -174,8 +155,8 @@ impl Batch {
                 2 => "celestia",
                 _ => "unknown",
             },
-            l1_block,
-            transaction,
-        }
+            l1_block: log.block_number.unwrap_or_default(),
+            transaction: log.transaction_hash.unwrap_or_default(),
+        })
     }
 }

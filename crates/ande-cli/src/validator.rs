@@ -4,14 +4,15 @@ use std::path::PathBuf;
 
 use alloy::{
     contract::{CallBuilder, CallDecoder},
-    primitives::{Address, B256, U256},
+    eips::BlockId,
+    primitives::{Address, B256, Bytes, U256},
     providers::{DynProvider, Provider},
 };
 use ande_contracts::{
     AndeConsensus::{AndeConsensusInstance, ValidatorView},
     AndeToken,
 };
-use ande_primitives::NodeId;
+use ande_primitives::{Domain, NodeId, SignerKey, ValidatorKey};
 use clap::{Args, Subcommand};
 use eyre::{ContextCompat as _, Result, bail, ensure};
 use serde::Serialize;
@@ -25,6 +26,8 @@ use crate::{
 
 /// Validators asked for at once.
 const PAGE: u32 = 100;
+/// How long the new key's consent to a rotation is good for.
+const PROOF_SECONDS: u64 = 3_600;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ValidatorCommand {
@@ -72,6 +75,19 @@ pub(crate) enum ValidatorCommand {
         #[command(flatten)]
         key: Key,
     },
+    /// Replace the key that votes; once per epoch
+    ///
+    /// The old key votes until the first epoch whose set has the new one: stop its node only then,
+    /// and never run two nodes with one key.
+    #[command(after_help = "Example:\n  \
+        ande validator rotate-signer --config node.toml --new-key keys/next.key")]
+    RotateSigner {
+        #[command(flatten)]
+        key: Key,
+        /// Key file of the new signer, which proves that it agrees
+        #[arg(long, value_name = "FILE")]
+        new_key: PathBuf,
+    },
     /// Replace node id and endpoint; once per epoch
     Update {
         #[command(flatten)]
@@ -89,7 +105,7 @@ pub(crate) enum ValidatorCommand {
 #[derive(Debug, Args)]
 pub(crate) struct Key {
     /// Key file of the owner; the configuration's validator key when left out
-    #[arg(long, value_name = "FILE", env = "ANDE_OWNER_KEY_FILE")]
+    #[arg(long, value_name = "FILE", env = "ANDE_OWNER_KEY_FILE", hide_env_values = true)]
     key: Option<PathBuf>,
     /// Print what would be sent, as `cast` commands, and send nothing
     #[arg(long)]
@@ -181,6 +197,12 @@ impl ValidatorCommand {
                 let steps = vec![step.await?];
                 (sender, steps)
             }
+            Self::RotateSigner { key, new_key } => {
+                let new = ande_node::read_validator_key(&new_key)?;
+                let sender = Sender::open(place, &key).await?;
+                let steps = vec![sender.rotate(&new).await?];
+                (sender, steps)
+            }
             Self::Update { key, endpoint, node_id } => {
                 let node = node_id_or_own(place, node_id)?;
                 let sender = Sender::open(place, &key).await?;
@@ -231,6 +253,35 @@ impl Sender {
         let mut steps = self.approve(stake).await?;
         steps.push(self.act(call, cast).await?);
         Ok(steps)
+    }
+
+    async fn rotate(&self, new: &ValidatorKey) -> Result<Step> {
+        let consensus = &self.deployment.consensus;
+        let id = self.own().await?;
+        let l2_chain_id = consensus.config().call().await.map_err(refused)?.l2ChainId;
+        let l1_chain_id = consensus.provider().get_chain_id().await?;
+        let domain = Domain::new(l1_chain_id, *consensus.address(), l2_chain_id);
+        let theirs = consensus.domainSeparator().call().await.map_err(refused)?;
+        ensure!(theirs == domain.separator(), "the contract signs for another domain");
+        let latest = consensus.provider().get_block(BlockId::latest()).await?;
+        let now = latest.wrap_err("the settlement chain has no block")?.header.timestamp;
+        let proof = SignerKey {
+            owner: self.owner,
+            signer: new.address(),
+            p2p_peer_id: consensus.getValidator(id).call().await.map_err(refused)?.p2pPeerId,
+            nonce: consensus.nonces(self.owner).call().await.map_err(refused)?,
+            deadline: U256::from(now.saturating_add(PROOF_SECONDS)),
+        };
+        let signature = new.sign_digest(domain.signer_key_digest(&proof))?;
+        let signature = Bytes::copy_from_slice(signature.as_bytes());
+        let words = [
+            id.to_string(),
+            proof.signer.to_string(),
+            proof.deadline.to_string(),
+            signature.to_string(),
+        ];
+        let cast = self.cast("rotateSigner(uint32,address,uint256,bytes)", &words);
+        self.act(consensus.rotateSigner(id, proof.signer, proof.deadline, signature), cast).await
     }
 
     async fn update(&self, node: B256, endpoint: String) -> Result<Vec<Step>> {

@@ -103,6 +103,19 @@ async fn a_validator_registers_adds_stake_and_moves() {
     assert!(turns[8]["proposer"].is_null(), "epoch 2 is not frozen");
     assert_eq!(json(&l1, &["batches", "--json"]), serde_json::json!([]));
 
+    // Its votes come from a new key, which agreed.
+    let next = TestValidator::new(3, "");
+    let new_key = key_file(dir.path(), &next);
+    let rotate = ["validator", "rotate-signer", "--key", key.as_str(), "--new-key", &new_key];
+    let (ok, out, err) = ande(&l1, &[&rotate[..], &["--dry-run"]].concat());
+    assert!(ok && out.contains("'rotateSigner(uint32,address,uint256,bytes)' 2"), "{out} {err}");
+    let (ok, _, err) = ande(&l1, &rotate);
+    assert!(ok, "{err}");
+    let signer = json(&l1, &["validator", "show", "2", "--json"])["signer"].clone();
+    assert_eq!(signer, format!("{:#x}", next.key.address()));
+    let (ok, _, err) = ande(&l1, &rotate);
+    assert!(!ok && err.contains("the contract refuses"), "{err}");
+
     // It leaves; its stake stays locked.
     let (ok, _, err) = ande(&l1, &["validator", "unjail", "--key", &key]);
     assert!(!ok && err.contains("the contract refuses"), "{err}");

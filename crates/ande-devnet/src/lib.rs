@@ -1,8 +1,8 @@
 //! Brings a local cluster up: anvil as settlement chain, the contracts, registered validators, one
 //! node process each, and HAProxy in front where it is installed.
 //!
-//! [`Cluster`] starts and stops the processes; the `ande-devnet` program adds a live view, and the
-//! test kit adds faults and checks.
+//! [`Cluster`] starts and stops the processes; [`operate()`] adds a live view for `ande devnet`, and
+//! the test kit adds faults and checks.
 
 mod anvil;
 mod cluster;
@@ -16,6 +16,7 @@ mod load;
 mod manifest;
 mod node;
 mod observe;
+mod operate;
 mod options;
 mod ports;
 mod process;
@@ -32,11 +33,12 @@ pub use deploy::{
 };
 pub use genesis::{Executor, FUNDED_ACCOUNTS, account_key, genesis_file, write_genesis};
 pub use keys::{NODE_KEY_FILE, NodeKeys, VALIDATOR_KEY_FILE};
-pub use live::LiveView;
+pub use live::Voice;
 pub use load::{Acknowledged, LOAD_SENDERS, Load, LoadCounts, LoadPlan, LoadReport};
 pub use manifest::{Manifest, ManifestNode};
 pub use node::{Node, NodeSettings};
 pub use observe::Observation;
+pub use operate::operate;
 pub use options::{Options, parse_duration};
 pub use ports::{NodePorts, Ports};
 pub use process::{Launch, OnOrphan, Process};

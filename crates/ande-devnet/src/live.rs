@@ -11,10 +11,30 @@ use futures::future::join_all;
 
 use crate::{cluster::Cluster, load::LoadCounts, observe::Observation};
 
+/// Where people are told what happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Voice {
+    /// Standard output.
+    Output,
+    /// Standard error: standard output belongs to a program.
+    Error,
+}
+
+impl Voice {
+    /// Prints a line.
+    pub fn line(self, text: &str) {
+        match self {
+            Self::Output => println!("{text}"),
+            Self::Error => eprintln!("{text}"),
+        }
+    }
+}
+
 /// Shows the state of a cluster.
 #[derive(Debug)]
-pub struct LiveView {
+pub(crate) struct LiveView {
     http: reqwest::Client,
+    voice: Voice,
     terminal: bool,
     drawn_lines: usize,
     started: Instant,
@@ -29,12 +49,12 @@ struct Look {
 }
 
 impl LiveView {
-    /// A view that draws on stdout.
-    #[must_use]
-    pub fn new() -> Self {
+    /// A view that draws where it is a terminal.
+    pub(crate) fn new(voice: Voice) -> Self {
         Self {
             http: reqwest::Client::new(),
-            terminal: std::io::stdout().is_terminal(),
+            voice,
+            terminal: voice == Voice::Output && std::io::stdout().is_terminal(),
             drawn_lines: 0,
             started: Instant::now(),
             last_line: String::new(),
@@ -43,19 +63,18 @@ impl LiveView {
     }
 
     /// Time between two looks.
-    #[must_use]
-    pub const fn interval(&self) -> Duration {
+    pub(crate) const fn interval(&self) -> Duration {
         if self.terminal { Duration::from_millis(500) } else { Duration::from_secs(2) }
     }
 
     /// Prints a line that stays.
-    pub fn say(&mut self, line: &str) {
+    pub(crate) fn say(&mut self, line: &str) {
         self.erase();
-        println!("{line}");
+        self.voice.line(line);
     }
 
     /// Looks at the cluster and draws.
-    pub async fn refresh(&mut self, cluster: &Cluster, load: Option<LoadCounts>) {
+    pub(crate) async fn refresh(&mut self, cluster: &Cluster, load: Option<LoadCounts>) {
         let look = self.look(cluster).await;
         let rate = load.map(|now| self.load_text(now));
         if self.terminal {
@@ -63,7 +82,8 @@ impl LiveView {
         } else {
             let line = line(cluster, &look, rate.as_deref());
             if line != self.last_line {
-                println!("{:>6.1}s  {line}", self.started.elapsed().as_secs_f64());
+                let seconds = self.started.elapsed().as_secs_f64();
+                self.voice.line(&format!("{seconds:>6.1}s  {line}"));
                 self.last_line = line;
             }
         }
@@ -102,12 +122,6 @@ impl LiveView {
             print!("\x1b[{}A\x1b[J", self.drawn_lines);
             self.drawn_lines = 0;
         }
-    }
-}
-
-impl Default for LiveView {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

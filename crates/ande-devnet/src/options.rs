@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::Parser;
+use clap::Args;
 use eyre::{Result, ensure};
 
 use crate::{
@@ -14,11 +14,12 @@ use crate::{
 pub(crate) const L2_CHAIN_ID: u64 = 6174;
 /// Stake of each validator in whole tokens: the contract's minimum.
 pub(crate) const STAKE: u64 = 1_000;
+/// Name of the directory.
+const DIR: &str = "devnet";
 const MAX_VALIDATORS: usize = 32;
 
 /// A local network: settlement chain, contracts, validators, load balancer.
-#[derive(Clone, Debug, Parser)]
-#[command(name = "cargo xtask devnet")]
+#[derive(Clone, Debug, Args)]
 pub struct Options {
     /// Number of validators. Four survive the loss of one, three or fewer of none. [default: 4]
     #[arg(long)]
@@ -36,7 +37,7 @@ pub struct Options {
     #[arg(long, value_enum)]
     pub executor: Option<Executor>,
     /// Directory of the network; a restart with the same one continues the same chain with the
-    /// options it was made with. [default: devnet in the repository]
+    /// options it was made with. [default: devnet in the repository, else here]
     #[arg(long)]
     pub dir: Option<PathBuf>,
     /// Added to every port. [default: 0]
@@ -57,7 +58,11 @@ impl Options {
     /// # Errors
     /// Options that make no network; a damaged directory.
     pub fn cluster(&self) -> Result<ClusterConfig> {
-        let dir = self.dir.clone().unwrap_or_else(|| repository_root().join("devnet"));
+        let dir = self.dir.clone().unwrap_or_else(|| {
+            let root = repository_root();
+            // The program may run where it was not built.
+            if root.is_dir() { root.join(DIR) } else { PathBuf::from(DIR) }
+        });
         let stored = Deployment::load(&dir)?;
         let stored = stored.as_ref();
         let validators =
@@ -126,10 +131,20 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 mod tests {
     use alloy::primitives::{Address, B256};
     use ande_primitives::NodeId;
-    use clap::CommandFactory as _;
+    use clap::{CommandFactory as _, Parser};
 
     use super::*;
     use crate::deploy::Registered;
+
+    #[derive(Parser)]
+    struct Devnet {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn parse(words: &[&str]) -> Options {
+        Devnet::parse_from([&["devnet"], words].concat()).options
+    }
 
     #[test]
     fn durations() {
@@ -144,8 +159,8 @@ mod tests {
 
     #[test]
     fn command_line_is_consistent() {
-        Options::command().debug_assert();
-        let options = Options::parse_from(["devnet", "--validators", "0"]);
+        Devnet::command().debug_assert();
+        let options = parse(&["--validators", "0"]);
         assert!(options.cluster().is_err());
     }
 
@@ -172,12 +187,12 @@ mod tests {
             }],
         };
         made.save(dir.path()).unwrap();
-        let config = Options::parse_from(["devnet", "--dir", path]).cluster().unwrap();
+        let config = parse(&["--dir", path]).cluster().unwrap();
         assert_eq!((config.rotation, config.windows_per_epoch), (7, 3));
         assert_eq!(config.block_time, Duration::from_millis(250));
         assert_eq!(config.stakes.len(), 1);
         assert_eq!(config.ports, made.ports);
-        let given = Options::parse_from(["devnet", "--dir", path, "--rotation", "8"]);
+        let given = parse(&["--dir", path, "--rotation", "8"]);
         assert_eq!(given.cluster().unwrap().rotation, 8, "refused later, with a clear error");
     }
 }

@@ -1,4 +1,4 @@
-//! `admin_*`: who this node is and whom it knows.
+//! `admin_*`: who this node is, whom it knows, and leaving the load balancer.
 
 use std::sync::Arc;
 
@@ -60,4 +60,11 @@ pub(crate) async fn peers(context: Arc<Context>, _: Args) -> Result<Vec<PeerView
             connected: view.peers.contains(&hello.node_id),
         })
         .collect())
+}
+
+/// Tells load balancers and clients to leave, until the node is started again.
+pub(crate) async fn drain(context: Arc<Context>, _: Args) -> Result<bool, RpcError> {
+    tracing::info!("an operator takes this node out of the load balancer");
+    context.services.draining.cancel();
+    Ok(true)
 }

@@ -104,7 +104,8 @@ impl Table {
         self.add("ande_getTransactionProof", 1, ande::get_transaction_proof)?;
         self.add("ande_forcedTransaction", 1, forced::forced_transaction)?;
         self.add("admin_nodeInfo", 0, admin::node_info)?;
-        self.add("admin_peers", 0, admin::peers)
+        self.add("admin_peers", 0, admin::peers)?;
+        self.add("admin_drain", 0, admin::drain)
     }
 
     fn state(&mut self) -> Result<(), RegisterMethodError> {

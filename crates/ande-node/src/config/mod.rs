@@ -5,6 +5,7 @@
 
 mod checked;
 mod client;
+mod explain;
 mod memory;
 mod pool;
 mod raw;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 pub use checked::{ConfigProblems, ExecutorConfig, NodeConfig};
 pub use client::ClientConfig;
+pub use explain::{Setting, explain};
 use figment::{
     Figment,
     providers::{Env, Format, Serialized, Toml},
@@ -47,6 +49,14 @@ pub enum ConfigError {
 /// # Errors
 /// [`ConfigError`] naming every problem that was found.
 pub fn load(file: &Path, overrides: &Overrides) -> Result<NodeConfig, ConfigError> {
+    let layers = layers(file, overrides)?;
+    let raw: RawConfig = layers.extract().map_err(|error| ConfigError::Parse(Box::new(error)))?;
+    let base = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    Ok(NodeConfig::check(raw, base.unwrap_or_else(|| Path::new(".")), memory::limit())?)
+}
+
+/// What is set, the weakest layer first.
+fn layers(file: &Path, overrides: &Overrides) -> Result<Figment, ConfigError> {
     if !file.is_file() {
         return Err(ConfigError::Missing(file.into()));
     }
@@ -56,9 +66,7 @@ pub fn load(file: &Path, overrides: &Overrides) -> Result<NodeConfig, ConfigErro
     for (key, value) in overrides.pairs() {
         layers = layers.merge((key, value));
     }
-    let raw: RawConfig = layers.extract().map_err(|error| ConfigError::Parse(Box::new(error)))?;
-    let base = file.parent().filter(|parent| !parent.as_os_str().is_empty());
-    Ok(NodeConfig::check(raw, base.unwrap_or_else(|| Path::new(".")), memory::limit())?)
+    Ok(layers)
 }
 
 /// Values given as flags.

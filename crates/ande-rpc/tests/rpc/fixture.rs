@@ -310,7 +310,6 @@ pub(crate) struct Node {
     pub(crate) l1: watch::Sender<L1View>,
     pub(crate) peers: watch::Sender<BTreeMap<NodeId, Hello>>,
     pub(crate) metrics: Metrics,
-    pub(crate) draining: CancellationToken,
     pub(crate) stop: CancellationToken,
     pub(crate) rpc: SocketAddr,
     pub(crate) ws: SocketAddr,
@@ -416,7 +415,7 @@ impl Node {
             engine_metrics: Some(|| {
                 "# TYPE engine_rounds counter\nengine_rounds_total 4\n# EOF\n".into()
             }),
-            draining: draining.clone(),
+            draining,
             limits,
         };
         let allowed = watch::Sender::new(Arc::new(HashSet::from([node_key(2).id()])));
@@ -439,7 +438,6 @@ impl Node {
             l1,
             peers,
             metrics,
-            draining,
             stop,
             rpc,
             ws,

@@ -116,7 +116,7 @@ async fn an_unreachable_settlement_chain_is_a_warning() {
 async fn a_draining_node_leaves_the_load_balancer_and_goes_on_answering() {
     let node = Node::start().await;
     assert!(node.get("/healthz").await.headers().get("connection").is_none());
-    node.draining.cancel();
+    assert_eq!(node.call_ops("admin_drain", json!([])).await.unwrap(), true);
     let (readyz, lbz, body) = ready(&node).await;
     assert_eq!((readyz, lbz, &body["checks"]["draining"]), (503, 404, &Value::from(true)));
     let answer = node.post("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_chainId\"}").await;

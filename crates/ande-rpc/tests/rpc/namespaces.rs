@@ -14,7 +14,7 @@ async fn listeners_serve_their_namespaces() {
         json!({ "ande": "1.0", "eth": "1.0", "net": "1.0", "rpc": "1.0", "txpool": "1.0", "web3": "1.0" })
     );
     assert!(node.call_ops("rpc_modules", json!([])).await.unwrap()["debug"].is_string());
-    for method in ["debug_getRawHeader", "debug_traceCall", "admin_peers", "admin_nodeInfo"] {
+    for method in ["debug_getRawHeader", "debug_traceCall", "admin_peers", "admin_drain"] {
         let error = node.call(method, json!(["latest"])).await.unwrap_err();
         assert_eq!(error["code"], -32601, "{method}");
     }

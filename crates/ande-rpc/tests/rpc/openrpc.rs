@@ -21,10 +21,7 @@ fn the_committed_document_is_the_generated_one() {
         std::fs::write(FILE, &generated).unwrap();
     }
     let committed = std::fs::read_to_string(FILE).unwrap();
-    assert!(
-        committed == generated,
-        "docs/openrpc.json is stale: run `ANDE_WRITE_DOCS=1 cargo nextest run -p ande-rpc openrpc`"
-    );
+    assert!(committed == generated, "docs/openrpc.json is stale: run `cargo xtask gen`");
 }
 
 #[tokio::test]

@@ -109,6 +109,7 @@ async fn every_answer_has_the_specified_shape() {
         ("rpc_modules", json!([])),
         ("admin_nodeInfo", json!([])),
         ("admin_peers", json!([])),
+        ("admin_drain", json!([])),
     ];
     let document = document();
     let mut asked = BTreeSet::new();

@@ -3,6 +3,8 @@
 mod client;
 mod crashes;
 mod damage;
+mod devnet;
+mod drain;
 mod endpoints;
 mod eras;
 mod forced;

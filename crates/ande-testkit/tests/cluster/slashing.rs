@@ -7,9 +7,10 @@ use alloy::{
     providers::Provider as _, rpc::types::TransactionRequest, sol_types::SolCall as _,
 };
 use ande_contracts::{AndeConsensus, AndeToken, ContractError, Reverted};
-use ande_devnet::wait_until;
+use ande_devnet::{cli_binary, wait_until};
 use ande_testkit::{Plan, TestCluster};
 use eyre::{ContextCompat as _, Result, ensure};
+use serde_json::Value;
 
 const OFFENDER: usize = 2;
 const LIMIT: Duration = Duration::from_secs(60);
@@ -59,6 +60,18 @@ async fn validator_that_signs_twice_is_slashed_by_the_others() -> Result<()> {
             }
             ensure!(paid == 1, "{paid} reporters were paid");
             punished_soon_once_and_kept(cluster, id).await?;
+
+            // Everybody can read why.
+            let place = ["--l1-rpc".to_owned(), cluster.cluster().l1_url()];
+            let contract = ["--consensus".to_owned(), consensus.address().to_string()];
+            let only = ["--validator".to_owned(), id.to_string(), "--json".to_owned()];
+            let mut command = std::process::Command::new(cli_binary()?);
+            command.arg("evidence").args(place).args(contract).args(only);
+            let output = tokio::task::spawn_blocking(move || command.output()).await??;
+            let found: Vec<Value> = serde_json::from_slice(&output.stdout)?;
+            let slash = found.iter().find(|it| it["what"] == "slashed").wrap_err("not told")?;
+            ensure!(slash["reason"] == "votes" && slash["validator"] == id, "{slash}");
+            ensure!(found.iter().any(|it| it["what"] == "tombstoned"), "{found:?}");
 
             // The chain goes on with the offender and without it.
             let height = cluster.height().await;

@@ -1,7 +1,8 @@
-//! What operators see with `ande status` and `ande why-stalled`.
+//! What operators see with `ande status`, `ande why-stalled` and `ande doctor`.
 
 use std::{process::Command, time::Duration};
 
+use alloy::primitives::B256;
 use ande_devnet::{cli_binary, wait_until};
 use ande_testkit::{Plan, TestCluster};
 use eyre::{ContextCompat as _, Result, ensure};
@@ -61,6 +62,42 @@ async fn a_lost_quorum_and_a_lost_settlement_chain_are_named() -> Result<()> {
                 Ok((validators && signers).then_some(()))
             })
             .await?;
+
+            // Nothing is wrong with a node that runs; disk and open files are the machine's, and
+            // answers that come late are too.
+            let config = cluster.cluster().nodes()[0].config_file();
+            let config = config.to_str().wrap_err("path")?;
+            let words = ["doctor", "--json", "--min-free", "1", "--timeout", "60s", "--config"];
+            wait_until("doctor finds nothing", BUSY, async || {
+                let (code, text) = ande(cluster, &[&words[..], &[config]].concat(), &[]).await?;
+                let answer: Value = serde_json::from_str(&text)?;
+                let findings = answer["findings"].as_array().wrap_err("no findings")?;
+                let ours = |finding: &&Value| finding["check"] != "open-files";
+                let ours: Vec<&Value> = findings.iter().filter(ours).collect();
+                if !ours.is_empty() {
+                    cluster.say(&format!("doctor: {ours:?}"));
+                }
+                Ok((code == 0 && ours.is_empty()).then_some(()))
+            })
+            .await?;
+
+            // A transaction is found wherever it is.
+            let (mut wallet, rpc) = (cluster.wallet().await?, cluster.rpc(0)?);
+            let sent = wallet.next_transfer()?;
+            cluster.submit(&rpc, &sent).await?;
+            let (hash, node) = (sent.hash.to_string(), rpc.url().to_owned());
+            let words = ["tx", &hash, "--json", "--timeout", "30s", "--node", &node];
+            let found = wait_until("the transaction is included", BUSY, async || {
+                let (code, text) = ande(cluster, &words, &[]).await?;
+                // Between the pool and the store it is nowhere for a moment.
+                let found: Value = serde_json::from_str(&text).unwrap_or_default();
+                Ok((code == 0 && found["status"] == "included").then_some(found))
+            })
+            .await?;
+            ensure!(found["tx_hash"] == hash && found["block_number"].is_u64(), "{found}");
+            let unknown = B256::repeat_byte(1).to_string();
+            let (code, _) = ande(cluster, &["tx", &unknown, "--node", &node], &[]).await?;
+            ensure!(code == 1, "an unknown transaction: code {code}");
 
             // One of four is missing: blocks come, and it is named.
             cluster.kill(3).await?;

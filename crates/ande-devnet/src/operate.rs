@@ -1,41 +1,23 @@
-//! `ande-devnet`: a local network until Ctrl-C.
+//! A local network until Ctrl-C.
 
 use std::{
     collections::HashMap,
-    process::ExitCode,
     time::{Duration, Instant},
 };
 
-use ande_devnet::{Cluster, LOAD_SENDERS, LiveView, Load, LoadPlan, Options};
-use clap::Parser as _;
 use eyre::{Result, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::{
+    cluster::Cluster,
+    live::{LiveView, Voice},
+    load::{LOAD_SENDERS, Load, LoadPlan},
+    options::Options,
+};
 
 const RESTART_AFTER: Duration = Duration::from_secs(3);
 /// Exit codes with which a node says that a restart cannot help: configuration and keys.
 const HOPELESS: [i32; 2] = [78, 77];
-
-fn main() -> ExitCode {
-    let options = Options::parse();
-    if rustls::crypto::ring::default_provider().install_default().is_err() {
-        eprintln!("error: a TLS provider was installed twice");
-        return ExitCode::FAILURE;
-    }
-    let run = || -> Result<()> {
-        tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()?
-            .block_on(run(&options))
-    };
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
 
 /// Ctrl-C or SIGTERM.
 struct Interrupts {
@@ -56,10 +38,16 @@ impl Interrupts {
     }
 }
 
-async fn run(options: &Options) -> Result<()> {
+/// Runs the network that `options` describe until it is interrupted or its time is over, and stops
+/// it. What happens is told to people; with [`Voice::Error`] standard output gets nothing but
+/// `devnet.json`, once the network is healthy.
+///
+/// # Errors
+/// When the network does not start or does not stay healthy.
+pub async fn operate(options: &Options, voice: Voice) -> Result<()> {
     let mut interrupts = Interrupts::new()?;
     let start = Instant::now();
-    let say = |text: &str| println!("{:>6.1}s  {text}", start.elapsed().as_secs_f64());
+    let say = |text: &str| voice.line(&format!("{:>6.1}s  {text}", start.elapsed().as_secs_f64()));
     let config = options.cluster()?;
     let mut cluster = tokio::select! {
         cluster = Cluster::start(config, &say) => cluster?,
@@ -67,30 +55,38 @@ async fn run(options: &Options) -> Result<()> {
         () = interrupts.next() => bail!("interrupted"),
     };
     let outcome = tokio::select! {
-        outcome = operate(options, &mut cluster, &say) => outcome,
+        outcome = watch(options, &mut cluster, voice, &say) => outcome,
         () = interrupts.next() => Ok(()),
     };
     if let Err(error) = &outcome {
         eprintln!("error: {error:#}");
     }
-    println!("\nstopping (Ctrl-C again to kill)");
+    voice.line("\nstopping (Ctrl-C again to kill)");
     let stopped = tokio::select! {
         stopped = cluster.stop() => stopped,
         () = interrupts.next() => Ok(()),
     };
     drop(cluster);
-    println!("stopped; the chain continues with the same --dir");
+    voice.line("stopped; the chain continues with the same --dir");
     if outcome.is_err() {
         bail!("the network did not stay healthy");
     }
     stopped
 }
 
-async fn operate(options: &Options, cluster: &mut Cluster, say: &dyn Fn(&str)) -> Result<()> {
+async fn watch(
+    options: &Options,
+    cluster: &mut Cluster,
+    voice: Voice,
+    say: &dyn Fn(&str),
+) -> Result<()> {
     cluster.wait_healthy(say).await?;
     let manifest = cluster.write_manifest()?;
     say(&format!("healthy; wrote {}", manifest.display()));
-    print!("{}", cluster.cheat_sheet()?);
+    match voice {
+        Voice::Output => print!("{}", cluster.cheat_sheet()?),
+        Voice::Error => println!("{}", std::fs::read_to_string(&manifest)?.trim_end()),
+    }
 
     let load = match options.load {
         Some(per_second) => Some(Load::start(LoadPlan {
@@ -103,7 +99,7 @@ async fn operate(options: &Options, cluster: &mut Cluster, say: &dyn Fn(&str)) -
         None => None,
     };
     let until = options.exit_after.map(|after| Instant::now() + after);
-    let mut view = LiveView::new();
+    let mut view = LiveView::new(voice);
     let mut down: HashMap<usize, Instant> = HashMap::new();
     loop {
         view.refresh(cluster, load.as_ref().map(Load::counts)).await;
@@ -115,12 +111,12 @@ async fn operate(options: &Options, cluster: &mut Cluster, say: &dyn Fn(&str)) -
     }
     if let Some(load) = load {
         let report = load.finish().await?;
-        println!(
+        voice.line(&format!(
             "load: {} acknowledged, {} refused, {} unanswered",
             report.acknowledged.len(),
             report.refused.len(),
             report.unanswered.len()
-        );
+        ));
     }
     Ok(())
 }
