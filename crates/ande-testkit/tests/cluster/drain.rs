@@ -58,6 +58,7 @@ async fn a_drained_node_is_left_by_its_clients() -> Result<()> {
                     }
                 },
                 per_second: 20,
+                answer_limit: BUSY,
                 give_up: BUSY,
             })?;
             let (code, answer) = drain(cluster, &["--timeout", "100s"]).await?;
