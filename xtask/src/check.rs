@@ -31,6 +31,7 @@ pub(crate) fn run(profile: Profile) -> Result<()> {
     let start = Instant::now();
     setup::contracts()?;
     setup::note_load_balancer();
+    setup::browser()?;
     step("format (Rust)", cargo().args(["fmt", "--all", "--check"]))?;
     timed("generated files are current", || {
         monitoring::generate(true)?;

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command, time::SystemTime};
 
-use eyre::{Result, bail};
+use eyre::{Context as _, Result, bail};
 
 use crate::steps::{root, step, succeeds};
 
@@ -27,6 +27,18 @@ pub(crate) fn note_load_balancer() {
             "    HAProxy is not installed (Debian: apt-get install haproxy): what needs it is left out"
         );
     }
+}
+
+/// Installs the browser that looks at the status page, where nobody did.
+pub(crate) fn browser() -> Result<()> {
+    let names = ["chromium-headless-shell", "chromium", "google-chrome"];
+    if names.iter().any(|name| succeeds(name, &["--version"])) {
+        return Ok(());
+    }
+    const INSTALL: &str = "apt-get update -q && apt-get install -y -q --no-install-recommends \
+                           chromium-headless-shell";
+    step("install a browser (apt-get)", Command::new("sh").args(["-c", INSTALL]))
+        .wrap_err("install Chromium (Debian: apt-get install chromium-headless-shell)")
 }
 
 fn check_programs() -> Result<()> {
