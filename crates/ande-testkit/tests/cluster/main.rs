@@ -8,6 +8,7 @@ mod drain;
 mod endpoints;
 mod eras;
 mod forced;
+mod guide;
 mod hostile;
 mod membership;
 mod monitoring;
