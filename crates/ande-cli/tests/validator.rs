@@ -2,9 +2,18 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::{path::Path, process::Command};
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
 
-use ande_l1::test_support::{Plan, TestL1, TestValidator};
+use alloy::{
+    network::{EthereumWallet, TransactionBuilder as _},
+    providers::{Provider as _, ProviderBuilder},
+    rpc::types::TransactionRequest,
+    signers::local::PrivateKeySigner,
+};
+use ande_l1::test_support::{Plan, TestL1, TestValidator, eventually};
 use serde_json::Value;
 
 const PLAN: Plan = Plan { rotation: 5, windows: 4, min_validators: 2 };
@@ -160,4 +169,49 @@ async fn wrong_places_are_refused_with_advice() {
     let place = ["--l1-rpc", url.as_str(), "--consensus", consensus.as_str()];
     let error = run(&[&["validator", "show", "7"], &place[..]].concat());
     assert!(error.contains("7"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nonce_that_another_transaction_took_is_no_loss() {
+    let dir = tempfile::tempdir().unwrap();
+    let l1 = TestL1::start(PLAN).await;
+    let mine = TestValidator::new(1, "http://127.0.0.1:1");
+    l1.register(&mine).await;
+    let address = mine.key.address();
+    l1.give_tokens(address, 100).await;
+    let signer = PrivateKeySigner::from_signing_key(mine.key.signing_key().clone());
+    let provider = ProviderBuilder::new()
+        .wallet(EthereumWallet::from(signer))
+        .connect_http(l1.anvil.url().as_str().parse().unwrap());
+    let nonce = provider.get_transaction_count(address).await.unwrap();
+
+    l1.rpc("evm_setAutomine", (false,)).await;
+    let tool = Command::new(env!("CARGO_BIN_EXE_ande"))
+        .args(["validator", "top-up", "--l1-rpc", l1.anvil.url().as_str()])
+        .args(["--consensus", &l1.consensus.to_string(), "--stake", "100", "--json"])
+        .args(["--key", &key_file(dir.path(), &mine)])
+        .env_remove("ANDE_CONFIG")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    eventually("the tool has sent its first transaction", async || {
+        let pending = provider.get_transaction_count(address).pending().await.unwrap();
+        (pending > nonce).then_some(())
+    })
+    .await;
+    // As a node does that posts batches with the same key.
+    let other = TransactionRequest::default()
+        .with_to(address)
+        .with_nonce(nonce)
+        .with_gas_limit(21_000)
+        .with_max_fee_per_gas(100_000_000_000)
+        .with_max_priority_fee_per_gas(50_000_000_000);
+    let _other = provider.send_transaction(other).await.unwrap();
+    l1.rpc("evm_setAutomine", (true,)).await;
+    l1.mine(1).await;
+    let output = tokio::task::spawn_blocking(|| tool.wait_with_output().unwrap()).await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    // The other one, approval and stake.
+    assert_eq!(provider.get_transaction_count(address).await.unwrap(), nonce + 3);
 }
