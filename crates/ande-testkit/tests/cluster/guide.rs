@@ -67,6 +67,7 @@ async fn run(block: &str, variables: &BTreeMap<String, String>, dir: &Path) -> R
         .stdin(std::process::Stdio::null())
         .stdout(said.try_clone()?)
         .stderr(said)
+        .kill_on_drop(true)
         .spawn()?;
     let ended = tokio::time::timeout(LIMIT, shell.wait()).await;
     let said = fs::read_to_string(output)?;
