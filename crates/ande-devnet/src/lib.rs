@@ -42,7 +42,7 @@ pub use operate::operate;
 pub use options::{Options, parse_duration};
 pub use ports::{NodePorts, Ports};
 pub use process::{Launch, OnOrphan, Process};
-pub use rpc::{BlockTag, EthBlock, Hex, Rpc, RpcError};
+pub use rpc::{BlockTag, EthBlock, Hex, Rpc, RpcError, with_causes};
 pub use testnet::{
     ENV_FILE, GRAFANA_PASSWORD_FILE, L1_BLOCK_TIME_SECS, Owner, SECRETS_DIR, Testnet,
     TestnetContracts, TestnetOptions, TestnetValidator, init, launch,

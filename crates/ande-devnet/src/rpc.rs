@@ -68,7 +68,7 @@ impl Rpc {
         params: Value,
     ) -> Result<T, RpcError> {
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-        let transport = |error: reqwest::Error| RpcError::Transport(chain(&error));
+        let transport = |error: reqwest::Error| RpcError::Transport(with_causes(&error));
         let response = self.http.post(&self.url).json(&body).send().await.map_err(transport)?;
         let status = response.status();
         let bytes = response.bytes().await.map_err(transport)?;
@@ -200,8 +200,9 @@ struct AnswerError {
     message: String,
 }
 
-/// An error with all its causes; reqwest hides the cause in `source`.
-fn chain(error: &dyn std::error::Error) -> String {
+/// An error with all its causes on one line; reqwest hides the cause in `source`.
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

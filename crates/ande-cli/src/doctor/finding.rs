@@ -56,12 +56,5 @@ impl Findings {
 
 /// An error with its causes in one line.
 pub(super) fn whole(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    crate::output::printable(&text)
+    crate::output::printable(&ande_devnet::with_causes(error))
 }

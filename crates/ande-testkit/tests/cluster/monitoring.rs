@@ -163,9 +163,9 @@ async fn each_fault_wakes_somebody_for_itself_alone() -> Result<()> {
             set(U256::from(10).pow(U256::from(20))).await?;
             paged(cluster, &monitoring, &[]).await?;
 
-            cluster.processes().anvil().process().map_or(Ok(()), |anvil| anvil.pause())?;
+            cluster.processes().anvil().process().wrap_err("no settlement chain")?.pause()?;
             paged(cluster, &monitoring, &["AndeSettlementDown"]).await?;
-            cluster.processes().anvil().process().map_or(Ok(()), |anvil| anvil.resume())?;
+            cluster.processes().anvil().process().wrap_err("no settlement chain")?.resume()?;
             paged(cluster, &monitoring, &[]).await
         })
         .await
