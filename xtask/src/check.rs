@@ -7,7 +7,7 @@ use eyre::Result;
 use crate::{
     balancer, generate, monitoring, rules, setup,
     steps::{self, cargo, seconds, step, target_dir, timed},
-    unit,
+    testnet, unit,
 };
 
 /// How thorough the checks are.
@@ -94,6 +94,7 @@ fn tests(profile: Profile) -> Result<()> {
         "build",
         cargo().arg("build").args(PRODUCT).args(["--bins", "--tests", "--locked"]).args(FAILPOINTS),
     )?;
+    testnet::check()?;
     if setup::has_nextest() {
         let mut nextest = cargo();
         nextest.args(["nextest", "run", "--locked"]).args(PRODUCT).args(FAILPOINTS);

@@ -15,6 +15,7 @@ mod reference;
 mod rules;
 mod setup;
 mod steps;
+mod testnet;
 mod unit;
 
 use std::process::ExitCode;
