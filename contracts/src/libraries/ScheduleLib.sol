@@ -60,15 +60,14 @@ library ScheduleLib {
     }
 
     /// @notice Integer coprime to `windows` nearest to floor(windows * 89 / 144); the smaller one on a tie.
-    function windowStep(uint256 windows) internal pure returns (uint256) {
+    function windowStep(uint256 windows) internal pure returns (uint256 step) {
         if (windows <= 2) return 1;
         uint256 target = (windows * STEP_NUM) / STEP_DEN;
-        for (uint256 d = 0;; ++d) {
-            if (target > d && _gcd(target - d, windows) == 1) return target - d;
-            if (_gcd(target + d, windows) == 1) return target + d;
+        step = target;
+        // Ends at the latest at 1, which is coprime to everything.
+        for (uint256 d = 1; _gcd(step, windows) != 1; ++d) {
+            step = target > d && _gcd(target - d, windows) == 1 ? target - d : target + d;
         }
-        // Unreachable: 1 is coprime to everything.
-        return 1;
     }
 
     /// @notice Distance of a skip in `window`: coprime to n, so that skips visit every member.
