@@ -7,7 +7,7 @@ use std::{
 
 use alloy_primitives::Address;
 use ande_consensus::ConsensusSigner;
-use ande_l1::{BlobSource, L1View, TxManager};
+use ande_l1::{BlobSource, L1View, Pace, TxManager};
 use ande_peer::PeerClient;
 use ande_telemetry::{BatchStateLabels, Metrics};
 use tokio::sync::{Mutex, watch};
@@ -48,6 +48,8 @@ pub struct BatcherParts {
     pub transactions: TxManager,
     /// Reads the blobs of accepted batches.
     pub blobs: BlobSource,
+    /// Told whether a batch waits to be accepted.
+    pub pace: Pace,
     /// The consensus contract.
     pub consensus: Address,
     /// The coordinator.
@@ -107,7 +109,8 @@ impl Batcher {
 /// Cuts batches and keeps rows and settled heads up to date.
 async fn follow(parts: BatcherParts, shutdown: CancellationToken) -> Result<(), BatcherError> {
     let witness = witness(&parts);
-    let BatcherParts { ledger, transactions, coordinator, blobs, mut view, metrics, .. } = parts;
+    let BatcherParts { ledger, transactions, coordinator, blobs, pace, mut view, metrics, .. } =
+        parts;
     // What counts as accepted is not left to one endpoint.
     let client = transactions.client().by_majority();
     let accepted = Accepted { client, coordinator, blobs };
@@ -143,7 +146,9 @@ async fn follow(parts: BatcherParts, shutdown: CancellationToken) -> Result<(), 
             let kept = u64::try_from(SIGNATURES_KEPT.as_millis()).unwrap_or(u64::MAX);
             ledger.store().forget_checkpoints(now_ms().saturating_sub(kept)).await?;
         }
-        show(&ledger, &seen, &metrics).await?;
+        if let Some(pending) = show(&ledger, &seen, &metrics).await? {
+            pace.set_waiting(pending > 0);
+        }
         if let Some(tip) = seen.final_tip {
             let before = finalized.replace(tip.index).unwrap_or(tip.index);
             metrics.settlement_finalised.inc_by(tip.index.saturating_sub(before));
@@ -276,8 +281,13 @@ async fn keep_house(
     Ok(())
 }
 
-async fn show(ledger: &Ledger, view: &L1View, metrics: &Metrics) -> Result<(), BatcherError> {
-    let Some(tip) = view.tip else { return Ok(()) };
+/// Shows how far batches are; returns how many are not accepted yet, if that is known.
+async fn show(
+    ledger: &Ledger,
+    view: &L1View,
+    metrics: &Metrics,
+) -> Result<Option<u64>, BatcherError> {
+    let Some(tip) = view.tip else { return Ok(None) };
     let cut = ledger.tip().await?.index;
     let finalized = view.final_tip.map_or(0, |tip| tip.index);
     let pending = cut.saturating_sub(tip.index);
@@ -297,7 +307,7 @@ async fn show(ledger: &Ledger, view: &L1View, metrics: &Metrics) -> Result<(), B
     ] {
         metrics.batcher_batches.set(&BatchStateLabels { state }, count);
     }
-    Ok(())
+    Ok(Some(pending))
 }
 
 /// Logs an error once until another one or none occurs.

@@ -58,6 +58,7 @@ consensus = "{consensus}"
 coordinator = "{coordinator}"
 finality = "finalized"
 poll_interval_ms = {poll}
+idle_interval_ms = {poll}
 
 [p2p]
 listen = "{p2p_listen}"

@@ -32,8 +32,10 @@ pub struct L1Config {
     pub coordinator: Address,
     /// What counts as final.
     pub finality: Finality,
-    /// Pause between two looks at the chain.
+    /// Shortest pause between two looks at the chain.
     pub poll_interval: Duration,
+    /// Pause between two looks while nobody waits for anything there.
+    pub idle_interval: Duration,
     /// Longest wait for one answer.
     pub timeout: Duration,
 }

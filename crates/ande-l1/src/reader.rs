@@ -19,7 +19,7 @@ use tracing::{debug, info, warn};
 
 use crate::{
     BatchTip, ContractConfig, DeploymentError, Finality, L1Block, L1Client, L1Config, L1Error,
-    L1View, ValidatorInfo, check_deployment,
+    L1View, Pace, ValidatorInfo, check_deployment,
     eras::read_eras,
     forced::{forced_tail, read_forced},
     read_config, read_set,
@@ -31,7 +31,7 @@ const PAGE: u32 = 64;
 /// Sets read again at the start to notice that the settlement chain was replaced.
 const SETS_CHECKED_AT_START: u64 = 3;
 /// Everything is read again after this time even when no event asked for it.
-const FULL_READ_EVERY: Duration = Duration::from_secs(60);
+const FULL_READ_EVERY: Duration = Duration::from_secs(600);
 /// Entries of the forced queue stored together, and read in one look at the chain.
 const FORCED_PAGE: u64 = 32;
 const FORCED_PER_LOOK: u64 = 128;
@@ -71,6 +71,7 @@ impl From<StoreError> for PollError {
 pub struct L1Reader {
     client: L1Client,
     config: L1Config,
+    pace: Pace,
 }
 
 impl L1Reader {
@@ -80,7 +81,7 @@ impl L1Reader {
     /// [`L1Error::NoEndpoint`].
     pub fn connect(config: L1Config) -> Result<Self, L1Error> {
         let client = L1Client::new(&config.rpc_urls, config.chain_id, config.timeout)?;
-        Ok(Self { client, config })
+        Ok(Self { client, config, pace: Pace::new() })
     }
 
     /// The client, for other questions.
@@ -93,6 +94,12 @@ impl L1Reader {
     #[must_use]
     pub const fn config(&self) -> &L1Config {
         &self.config
+    }
+
+    /// Says how often to look.
+    #[must_use]
+    pub fn pace(&self) -> Pace {
+        self.pace.clone()
     }
 
     /// See [`check_deployment`].
@@ -113,7 +120,7 @@ impl L1Reader {
     /// # Errors
     /// When they do not answer or do not agree.
     pub async fn final_block(&self) -> Result<L1Block, L1Error> {
-        let reader = Self { client: self.client.by_majority(), config: self.config.clone() };
+        let reader = Self { client: self.client.by_majority(), ..self.clone() };
         let latest = reader.latest().await?;
         reader.final_of(&latest).await
     }
@@ -144,7 +151,7 @@ impl L1Reader {
     ) -> (watch::Receiver<L1View>, JoinHandle<Result<(), ReaderError>>) {
         let (sender, receiver) = watch::channel(L1View::default());
         let follower = Follower {
-            reader: Self { client: self.client.by_majority(), config: self.config },
+            reader: Self { client: self.client.by_majority(), ..self },
             store,
             view: sender,
             next_epoch: None,
@@ -208,11 +215,19 @@ impl Follower {
                     self.failed(&error);
                 }
             }
-            let interval = self.reader.config.poll_interval;
-            let pause = interval.saturating_mul(1 << failures.min(5)).min(interval.max(MAX_PAUSE));
-            tokio::select! {
-                () = shutdown.cancelled() => return Ok(()),
-                () = tokio::time::sleep(pause) => {}
+            let config = &self.reader.config;
+            let view = self.view.borrow().clone();
+            let pause = async {
+                if failures == 0 {
+                    return self.reader.pace.pause(config, &view).await;
+                }
+                let interval = config.poll_interval;
+                let longest = interval.max(MAX_PAUSE);
+                tokio::time::sleep(interval.saturating_mul(1 << failures.min(5)).min(longest))
+                    .await;
+            };
+            if shutdown.run_until_cancelled(pause).await.is_none() {
+                return Ok(());
             }
         }
     }

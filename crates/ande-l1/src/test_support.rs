@@ -327,6 +327,7 @@ impl TestL1 {
             coordinator: self.coordinator,
             finality,
             poll_interval: Duration::from_millis(100),
+            idle_interval: Duration::from_millis(100),
             timeout: Duration::from_millis(1_500),
         }
     }

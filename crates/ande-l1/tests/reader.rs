@@ -7,7 +7,7 @@ mod common;
 use std::time::Duration;
 
 use ande_l1::{
-    Finality, L1Reader, L1View, ReaderError,
+    Finality, L1Config, L1Reader, L1View, Pace, ReaderError,
     test_support::{Liar, Plan, TestL1, eventually},
 };
 use ande_primitives::{Epoch, Height};
@@ -22,6 +22,7 @@ struct Reader {
     task: JoinHandle<Result<(), ReaderError>>,
     shutdown: CancellationToken,
     client: ande_l1::L1Client,
+    pace: Pace,
 }
 
 impl Reader {
@@ -32,9 +33,10 @@ impl Reader {
     fn with(config: ande_l1::L1Config, store: &Store) -> Self {
         let reader = L1Reader::connect(config).unwrap();
         let client = reader.client().clone();
+        let pace = reader.pace();
         let shutdown = CancellationToken::new();
         let (view, task) = reader.spawn(store.clone(), shutdown.clone());
-        Self { view, task, shutdown, client }
+        Self { view, task, shutdown, client, pace }
     }
 
     async fn until(&self, what: &str, condition: impl Fn(&L1View) -> bool) -> L1View {
@@ -118,6 +120,32 @@ async fn an_idle_chain_costs_one_request_per_look() {
     reader.until("the block is seen", |view| view.latest > latest).await;
     let busy = reader.client.requests() - before;
     assert!(busy <= 8, "{busy} requests for an empty block");
+    reader.stop().await;
+}
+
+#[tokio::test]
+async fn who_waits_for_nothing_looks_seldom() {
+    let l1 = TestL1::start(Plan { min_validators: 1, ..PLAN }).await;
+    l1.register(&common::validators(1)[0]).await;
+    l1.mine(3).await;
+    let dir = tempfile::tempdir().unwrap();
+    let store = common::store(&l1, dir.path()).await;
+    let idle_interval = Duration::from_secs(3_600);
+    let config = L1Config { idle_interval, ..l1.config(Finality::Finalized) };
+    let reader = Reader::with(config, &store);
+    reader.until("launched", |view| view.launched).await;
+    reader.pace.set_waiting(false);
+    let quiet = eventually("nothing is asked for a second", async || {
+        let before = reader.client.requests();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Some(before).filter(|before| reader.client.requests() == *before)
+    })
+    .await;
+    let latest = reader.view.borrow().latest;
+    l1.mine(1).await;
+    assert_eq!((reader.client.requests(), reader.view.borrow().latest), (quiet, latest));
+    reader.pace.set_waiting(true);
+    reader.until("the block is seen", |view| view.latest > latest).await;
     reader.stop().await;
 }
 

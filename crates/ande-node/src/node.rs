@@ -164,6 +164,7 @@ async fn assemble(
     let reader = L1Reader::connect(l1_config(&config))?;
     settlement::verify(&reader, &config, &store, block_zero.hash(), &stop).await?;
     let client = reader.client().clone();
+    let pace = reader.pace();
     let (l1, reader_task) = reader.spawn(store.clone(), stop.clone());
 
     // Other nodes.
@@ -190,7 +191,7 @@ async fn assemble(
         // Some node of the cluster may have an external execution client.
         own_second: config.block_time >= MIN_ENGINE_BLOCK_TIME,
         // Every other reader has looked by then.
-        forced_settling: config.l1_poll_interval.saturating_mul(2),
+        forced_settling: config.l1_idle_interval.max(config.l1_poll_interval).saturating_mul(2),
         ..SequencerConfig::new(config.l2_chain_id)
     };
     let senders = Arc::new(SenderCache::new());
@@ -259,6 +260,7 @@ async fn assemble(
             peers: PeerClient::clone(&peer_client),
             transactions,
             blobs,
+            pace,
             consensus: config.consensus,
             coordinator: config.coordinator,
             view: l1.clone(),
@@ -409,6 +411,7 @@ pub(crate) fn l1_config(config: &NodeConfig) -> L1Config {
         coordinator: config.coordinator,
         finality: config.finality,
         poll_interval: config.l1_poll_interval,
+        idle_interval: config.l1_idle_interval,
         timeout: config.l1_timeout,
     }
 }

@@ -233,7 +233,7 @@ impl Node {
             config.poll_interval = Duration::from_millis(500);
         }
         let reader = L1Reader::connect(config).unwrap();
-        let client = reader.client().clone();
+        let (client, pace) = (reader.client().clone(), reader.pace());
         let (view, reader) = reader.spawn(store.clone(), shutdown.clone());
         let ledger = Ledger::new(
             store.clone(),
@@ -294,6 +294,7 @@ impl Node {
                 )
                 .unwrap(),
                 transactions,
+                pace,
                 consensus: l1.consensus,
                 coordinator: l1.coordinator,
                 view: view.clone(),

@@ -92,8 +92,10 @@ pub struct NodeConfig {
     pub coordinator: Address,
     /// Settlement finality.
     pub finality: Finality,
-    /// Time between settlement polls.
+    /// Shortest time between two looks at the settlement chain.
     pub l1_poll_interval: Duration,
+    /// Time between two looks while no batch waits to be accepted.
+    pub l1_idle_interval: Duration,
     /// Longest wait for one settlement answer.
     pub l1_timeout: Duration,
     /// Consensus listener.
@@ -389,6 +391,7 @@ impl NodeConfig {
             coordinator: c.address("l1.coordinator", raw.l1.coordinator),
             finality,
             l1_poll_interval: c.millis("l1.poll_interval_ms", raw.l1.poll_interval_ms, 50, 600_000),
+            l1_idle_interval: c.millis("l1.idle_interval_ms", raw.l1.idle_interval_ms, 50, 600_000),
             l1_timeout: c.millis("l1.timeout_ms", raw.l1.timeout_ms, 100, 120_000),
             p2p_listen,
             p2p_advertise,

@@ -243,8 +243,10 @@ pub struct RawL1 {
     pub coordinator: Option<String>,
     /// Finality rule.
     pub finality: RawFinality,
-    /// Time between polls, milliseconds.
+    /// Shortest time between two looks at the settlement chain, milliseconds.
     pub poll_interval_ms: u64,
+    /// Time between two looks while no batch waits to be accepted, milliseconds.
+    pub idle_interval_ms: u64,
     /// Longest wait for one answer, milliseconds.
     pub timeout_ms: u64,
     /// Beacon nodes that blobs of batches are read from, tried in order; without any the endpoints
@@ -261,6 +263,7 @@ impl Default for RawL1 {
             coordinator: None,
             finality: RawFinality::Finalized,
             poll_interval_ms: 2_000,
+            idle_interval_ms: 30_000,
             timeout_ms: 5_000,
             beacon_urls: Vec::new(),
         }
