@@ -1,6 +1,6 @@
 //! Batches that the contract accepted, read back from the settlement chain.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use alloy::{
     consensus::Transaction as _,
@@ -9,15 +9,14 @@ use alloy::{
     rpc::types::{Filter, Log},
     sol_types::{SolCall as _, SolEvent as _},
 };
+use ande_consensus::DataLayer;
 use ande_contracts::{
     AndeSequencerCoordinator as Coordinator, batch_header_from_sol, da_pointer_from_sol,
     quorum_certificate_from_sol,
 };
 use ande_l1::{BlobSource, L1Client, L1Error};
-use ande_primitives::DaPointer;
+use ande_primitives::{DaKind, DaPointer};
 use ande_store::{BatchRow, BatchState};
-
-use tracing::warn;
 
 use crate::{BatcherError, data::read_blobs, ledger::now_ms};
 
@@ -40,6 +39,16 @@ pub(crate) struct Accepted {
     pub(crate) client: L1Client,
     pub(crate) coordinator: Address,
     pub(crate) blobs: BlobSource,
+    pub(crate) layer: Option<Arc<dyn DataLayer>>,
+}
+
+/// A batch as it was accepted.
+#[derive(Clone, Debug)]
+pub(crate) struct AcceptedBatch {
+    /// With its data, if that can still be read.
+    pub(crate) row: BatchRow,
+    /// Why it is without.
+    pub(crate) missing: Option<String>,
 }
 
 impl Accepted {
@@ -90,14 +99,17 @@ impl Accepted {
     }
 
     /// The batch as its posting transaction carried it. Nothing of it is believed but what hashes
-    /// to the accepted content.
+    /// to the accepted content. Without the data of blobs that nobody offers any more, or that the
+    /// data layer does not give: header and certificate are in the transaction, and the blocks come
+    /// from other nodes.
     pub(crate) async fn read(
         &self,
         index: u64,
         acceptance: &Acceptance,
-    ) -> Result<BatchRow, BatcherError> {
+    ) -> Result<AcceptedBatch, BatcherError> {
         if acceptance.is_escape {
-            return self.read_escape(index, acceptance).await;
+            let row = self.read_escape(index, acceptance).await?;
+            return Ok(AcceptedBatch { row, missing: None });
         }
         let unreadable = |reason: String| BatcherError::Unreadable { index, reason };
         let transaction = self
@@ -114,8 +126,8 @@ impl Accepted {
             return Err(unreadable("its transaction carries another batch".to_owned()));
         }
         let da = da_pointer_from_sol(&posted.da).map_err(|error| unreadable(error.to_string()))?;
-        let data = match posted.data {
-            PostedData::Calldata(data) => data,
+        let read = match posted.data {
+            PostedData::Calldata(data) => Ok(data),
             PostedData::Blobs(hashes) => {
                 let carried = transaction.blob_versioned_hashes().unwrap_or_default();
                 if carried != hashes || da != DaPointer::blobs(&hashes, da.size) {
@@ -123,9 +135,15 @@ impl Accepted {
                 }
                 self.read_blobs(index, acceptance, &hashes, &da).await?
             }
+            PostedData::Layer if da.kind == DaKind::Celestia => self.read_layer(&da).await,
+            PostedData::Layer => return Err(unreadable("its data is nowhere".to_owned())),
+        };
+        let (data, missing) = match read {
+            Ok(data) => (data, None),
+            Err(reason) => (Bytes::new(), Some(reason)),
         };
         let now = now_ms();
-        Ok(BatchRow {
+        let row = BatchRow {
             header,
             da,
             attempt: posted.qc.attempt,
@@ -138,7 +156,8 @@ impl Accepted {
             created_at_ms: now,
             updated_at_ms: now,
             error: None,
-        })
+        };
+        Ok(AcceptedBatch { row, missing })
     }
 
     /// An escape batch, which is its header alone.
@@ -181,25 +200,28 @@ impl Accepted {
         })
     }
 
-    /// Data in blobs; empty when nobody offers them any more. The header and its certificate are
-    /// in the transaction, and the blocks come from other nodes.
+    /// Data in blobs, or why they cannot be read.
     async fn read_blobs(
         &self,
         index: u64,
         acceptance: &Acceptance,
         hashes: &[B256],
         da: &DaPointer,
-    ) -> Result<Bytes, BatcherError> {
-        let read = self.blobs.read(acceptance.transaction, acceptance.block, hashes).await;
-        match read {
+    ) -> Result<Result<Bytes, String>, BatcherError> {
+        match self.blobs.read(acceptance.transaction, acceptance.block, hashes).await {
             Ok(blobs) => read_blobs(&blobs, da)
-                .map(Bytes::from)
+                .map(|data| Ok(data.into()))
                 .map_err(|error| BatcherError::Unreadable { index, reason: error.to_string() }),
-            Err(error) => {
-                warn!(batch = index, %error, "adopting a batch without its data");
-                Ok(Bytes::new())
-            }
+            Err(error) => Ok(Err(error.to_string())),
         }
+    }
+
+    /// Data on the data layer, or why it cannot be read.
+    async fn read_layer(&self, da: &DaPointer) -> Result<Bytes, String> {
+        let Some(layer) = &self.layer else {
+            return Err("it is on Celestia; add [celestia] to the configuration".to_owned());
+        };
+        layer.get(da).await.map_err(|error| error.to_string())
     }
 }
 
@@ -225,11 +247,13 @@ enum PostedData {
     Calldata(Bytes),
     /// Versioned hashes that the contract compared.
     Blobs(Vec<B256>),
+    /// Where the pointer says.
+    Layer,
 }
 
 impl Posted {
     fn decode(input: &[u8]) -> alloy::sol_types::Result<Option<Self>> {
-        use Coordinator::{submitBatchWithBlobsCall, submitBatchWithCalldataCall};
+        use Coordinator::{submitBatchCall, submitBatchWithBlobsCall, submitBatchWithCalldataCall};
         Ok(match input.get(..4) {
             Some(selector) if selector == submitBatchWithCalldataCall::SELECTOR => {
                 let call = submitBatchWithCalldataCall::abi_decode(input)?;
@@ -240,6 +264,10 @@ impl Posted {
                 let call = submitBatchWithBlobsCall::abi_decode(input)?;
                 let submitBatchWithBlobsCall { header, da, versionedHashes, qc, skips } = call;
                 Some(Self { header, da, qc, skips, data: PostedData::Blobs(versionedHashes) })
+            }
+            Some(selector) if selector == submitBatchCall::SELECTOR => {
+                let submitBatchCall { header, da, qc, skips } = submitBatchCall::abi_decode(input)?;
+                Some(Self { header, da, qc, skips, data: PostedData::Layer })
             }
             _ => None,
         })

@@ -6,7 +6,7 @@ use std::{
 };
 
 use alloy_primitives::Address;
-use ande_consensus::ConsensusSigner;
+use ande_consensus::{ConsensusSigner, DataLayer};
 use ande_l1::{BlobSource, L1View, Pace, TxManager};
 use ande_peer::PeerClient;
 use ande_telemetry::{BatchStateLabels, Metrics};
@@ -50,6 +50,9 @@ pub struct BatcherParts {
     pub blobs: BlobSource,
     /// Told whether a batch waits to be accepted.
     pub pace: Pace,
+    /// Where data is put and read that is not on the settlement chain, if this node knows such a
+    /// place.
+    pub layer: Option<Arc<dyn DataLayer>>,
     /// The consensus contract.
     pub consensus: Address,
     /// The coordinator.
@@ -109,11 +112,12 @@ impl Batcher {
 /// Cuts batches and keeps rows and settled heads up to date.
 async fn follow(parts: BatcherParts, shutdown: CancellationToken) -> Result<(), BatcherError> {
     let witness = witness(&parts);
-    let BatcherParts { ledger, transactions, coordinator, blobs, pace, mut view, metrics, .. } =
-        parts;
+    let BatcherParts {
+        ledger, transactions, coordinator, blobs, pace, layer, mut view, metrics, ..
+    } = parts;
     // What counts as accepted is not left to one endpoint.
     let client = transactions.client().by_majority();
-    let accepted = Accepted { client, coordinator, blobs };
+    let accepted = Accepted { client, coordinator, blobs, layer };
     let mut follower = Follower::start(ledger.clone(), accepted, witness).await?;
     let mut heads = ledger.store().heads();
     let mut housekeeping: Option<Instant> = None;
@@ -193,6 +197,8 @@ async fn post(
         metrics: parts.metrics,
         waiting: Waiting::default(),
         bundles: Mutex::default(),
+        layer: parts.layer,
+        puts: Mutex::default(),
         pause: Pause::default(),
     };
     let tick = tick(&config);

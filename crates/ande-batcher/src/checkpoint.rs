@@ -2,13 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use alloy_primitives::Bytes;
 use ande_batch::Claim;
-use ande_consensus::{ConsensusSigner, SignError};
+use ande_consensus::{ConsensusSigner, DataLayer, DataLayerError, SignError};
 use ande_l1::L1View;
 use ande_peer::{CheckpointRequest, PeerRefusal};
-use ande_primitives::{DaKind, EpochSet, NodeId, Signature};
+use ande_primitives::{DaKind, DaPointer, EpochSet, NodeId, Signature};
 use ande_store::BatchRow;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tracing::{debug, warn};
 
 use crate::{BatcherError, Ledger, data::check_blobs};
@@ -17,17 +18,23 @@ use crate::{BatcherError, Ledger, data::check_blobs};
 const MAX_ATTEMPTS: u32 = 64;
 /// How long a request waits for this node's chain to complete the batch.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// Longest wait for the data layer; the one who asks waits for 15 s.
+const LAYER_LIMIT: Duration = Duration::from_secs(10);
+/// Time between two looks for data that is not seen there yet.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Answers peers, and this node's own poster, that ask for the signature of a checkpoint.
 ///
 /// A signature says: this batch is exactly the one that the chain here gives, its data is complete
-/// and decodes to it, and the batch before it is known. The guard behind the signer adds that no
+/// and decodes to it, and the batch before it is known. Of data on a data layer it says that this
+/// node read it there, for the contract cannot. The guard behind the signer adds that no
 /// other content was ever signed for this number and parent.
 #[derive(Clone)]
 pub struct CheckpointService {
     ledger: Ledger,
     signer: Arc<dyn ConsensusSigner>,
     view: watch::Receiver<L1View>,
+    layer: Option<Arc<dyn DataLayer>>,
 }
 
 impl core::fmt::Debug for CheckpointService {
@@ -39,14 +46,16 @@ impl core::fmt::Debug for CheckpointService {
 }
 
 impl CheckpointService {
-    /// A service over the node's batches. `view` tells which validator a peer is.
+    /// A service over the node's batches. `view` tells which validator a peer is; without `layer`
+    /// no pointer to one is signed.
     #[must_use]
     pub fn new(
         ledger: Ledger,
         signer: Arc<dyn ConsensusSigner>,
         view: watch::Receiver<L1View>,
+        layer: Option<Arc<dyn DataLayer>>,
     ) -> Self {
-        Self { ledger, signer, view }
+        Self { ledger, signer, view, layer }
     }
 
     /// Answers a peer.
@@ -139,7 +148,7 @@ impl CheckpointService {
         let unavailable = |error: BatcherError| PeerRefusal::Unavailable(error.to_string());
         let store = self.ledger.store();
         let mut heads = store.heads();
-        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let deadline = Instant::now() + PATIENCE;
         let own = loop {
             heads.mark_unchanged();
             if let Some(own) =
@@ -209,14 +218,12 @@ impl CheckpointService {
             .map_err(|error| PeerRefusal::Unavailable(error.to_string()))?
             .ok_or_else(|| PeerRefusal::Unavailable("the batch before is not here".to_owned()))?;
         let (set, domain) = (Arc::clone(set), self.signer.domain().clone());
+        let (da, data) = (request.da, request.data.clone());
         let verified = tokio::task::spawn_blocking(move || {
             match request.da.kind {
-                DaKind::Calldata => {}
+                DaKind::Calldata | DaKind::Celestia => {}
                 DaKind::Blobs => check_blobs(&request.da, &request.data, &request.proofs)
                     .map_err(|error| error.to_string())?,
-                DaKind::Celestia => {
-                    return Err("this chain does not put data on Celestia".to_owned());
-                }
             }
             let claim = Claim {
                 header: &request.header,
@@ -228,9 +235,42 @@ impl CheckpointService {
             verified.map(|_| ()).map_err(|error| error.to_string())
         });
         match verified.await {
+            Ok(Ok(())) if da.kind == DaKind::Celestia => self.check_layer(&da, &data).await,
             Ok(Ok(())) => Ok(()),
             Ok(Err(reason)) => Err(PeerRefusal::Invalid(reason)),
             Err(_) => Err(PeerRefusal::Unavailable("the check was interrupted".to_owned())),
+        }
+    }
+
+    /// The data must be on the data layer at exactly this place. What cannot be read is not signed.
+    async fn check_layer(&self, da: &DaPointer, data: &Bytes) -> Result<(), PeerRefusal> {
+        let layer = self.layer.as_ref().ok_or_else(|| {
+            PeerRefusal::Unavailable(
+                "this node reads no data layer: add [celestia] to its configuration".to_owned(),
+            )
+        })?;
+        let started = Instant::now();
+        let read = async {
+            loop {
+                match layer.get(da).await {
+                    // The poster's view of the layer may be a moment ahead of this one.
+                    Err(DataLayerError::Absent(_)) if started.elapsed() < PATIENCE => {
+                        tokio::time::sleep(LOOK_AGAIN).await;
+                    }
+                    answer => return answer,
+                }
+            }
+        };
+        match tokio::time::timeout(LAYER_LIMIT, read).await {
+            Ok(Ok(there)) if there == *data => Ok(()),
+            Ok(Ok(_)) => Err(PeerRefusal::Invalid("the data layer has other data".to_owned())),
+            Ok(Err(error @ DataLayerError::Wrong(_))) => {
+                Err(PeerRefusal::Invalid(error.to_string()))
+            }
+            Ok(Err(error)) => Err(PeerRefusal::Unavailable(error.to_string())),
+            Err(_) => Err(PeerRefusal::Unavailable(format!(
+                "the data layer did not answer in {LAYER_LIMIT:?}"
+            ))),
         }
     }
 }

@@ -21,7 +21,7 @@ pub struct BatcherConfig {
     pub interval: Duration,
     /// Most bytes of data in one batch.
     pub max_data_bytes: usize,
-    /// What decides between calldata and blobs.
+    /// What decides where the data goes.
     pub data: DataChoice,
     /// Most blobs of one batch; 0 posts everything as calldata.
     pub max_blobs: usize,

@@ -1,4 +1,5 @@
-//! Where the data of a batch goes: into the calldata of the posting transaction or into its blobs.
+//! Where the data of a batch goes: into the calldata of the posting transaction, into its blobs, or
+//! onto the data layer.
 
 use std::sync::Arc;
 
@@ -16,11 +17,11 @@ use crate::{
 /// Niceness of the computation of blobs.
 const BACKGROUND: i32 = 5;
 
-/// What a node goes by when it posts. Validators sign either place, if the pointer is right for the
+/// What a node goes by when it posts. Validators sign any place, if the pointer is right for the
 /// data: the choice is the poster's, and an attempt with another one is another attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DataRules {
-    /// What decides between the two.
+    /// What decides.
     pub choice: DataChoice,
     /// Most blobs in one transaction; 0 for a settlement chain without blobs.
     pub max_blobs: usize,
@@ -32,13 +33,11 @@ impl DataRules {
     /// Where data of this size goes whatever it costs; none when the prices decide.
     #[must_use]
     pub const fn fixed(&self, bytes: usize) -> Option<DaKind> {
-        if self.max_blobs == 0 {
-            return Some(DaKind::Calldata);
-        }
-        if bytes > MAX_CALLDATA_BYTES {
-            return Some(DaKind::Blobs);
-        }
         match self.choice {
+            // Never another place when it is out: batches wait, and blocks get smaller.
+            DataChoice::Celestia => Some(DaKind::Celestia),
+            _ if self.max_blobs == 0 => Some(DaKind::Calldata),
+            _ if bytes > MAX_CALLDATA_BYTES => Some(DaKind::Blobs),
             DataChoice::Auto => None,
             DataChoice::BySize(most) if bytes > most => Some(DaKind::Blobs),
             DataChoice::BySize(_) | DataChoice::Calldata => Some(DaKind::Calldata),
@@ -190,8 +189,11 @@ mod tests {
         for choice in [DataChoice::Auto, DataChoice::Calldata, DataChoice::BySize(usize::MAX)] {
             assert_eq!(place(choice, MAX_CALLDATA_BYTES + 1), Some(Blobs));
         }
-        let rules = DataRules { choice: DataChoice::Auto, max_blobs: 0, form: BlobForm::default() };
-        assert_eq!(rules.fixed(100_000), Some(Calldata));
+        let without_blobs =
+            |choice| DataRules { choice, max_blobs: 0, form: BlobForm::default() }.fixed(100_000);
+        assert_eq!(without_blobs(DataChoice::Auto), Some(Calldata));
+        assert_eq!(without_blobs(DataChoice::Celestia), Some(DaKind::Celestia));
+        assert_eq!(place(DataChoice::Celestia, 700_000), Some(DaKind::Celestia));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, B256};
 use ande_batch::BatchError;
-use ande_consensus::SignError;
+use ande_consensus::{DataLayerError, SignError};
 use ande_l1::{L1Error, TxError};
 use ande_primitives::{Epoch, Height, QuorumCertificateError};
 use ande_store::StoreError;
@@ -91,6 +91,20 @@ pub enum BatcherError {
         /// Why.
         reason: String,
     },
+    /// The data is not on the data layer.
+    #[error("the data of batch {index} cannot be put: {source}")]
+    Layer {
+        /// Number of the batch.
+        index: u64,
+        /// Why.
+        #[source]
+        source: DataLayerError,
+    },
+    /// The data is to be on a data layer that this node does not know.
+    #[error(
+        "batch {0} is to be on a data layer, but this node has none; add [celestia] to its configuration"
+    )]
+    NoLayer(u64),
     /// An accepted batch cannot be read back.
     #[error("accepted batch {index} cannot be read from the settlement chain: {reason}")]
     Unreadable {

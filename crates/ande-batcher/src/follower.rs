@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use crate::{
     BatcherError, Ledger,
-    accepted::{Acceptance, Accepted},
+    accepted::{Acceptance, Accepted, AcceptedBatch},
     ledger::is_escape,
     witness::Witness,
 };
@@ -206,7 +206,10 @@ impl Follower {
                         })
                         .await?;
                 }
-                let row = self.accepted.read(index, &acceptance).await?;
+                let AcceptedBatch { row, missing } = self.accepted.read(index, &acceptance).await?;
+                if let Some(reason) = missing {
+                    warn!(batch = index, reason, "adopting a batch without its data");
+                }
                 self.witness.saw_accepted(&row).await?;
                 self.ledger.adopt(&row).await?;
                 info!(batch = index, end = %row.header.end_height, "batch adopted from the settlement chain");

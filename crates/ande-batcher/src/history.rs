@@ -1,10 +1,11 @@
 //! The batches of a deployment, read from the settlement chain alone and proved.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use alloy::eips::BlockId;
 use alloy_primitives::{Address, B256};
 use ande_batch::{BatchTip, Claim, verify};
+use ande_consensus::DataLayer;
 use ande_contracts::AndeConsensus;
 use ande_l1::{BlobSource, L1Block, L1Client, read_set, read_tip};
 use ande_primitives::{BatchHeader, Block, Domain, EpochSet, Era};
@@ -12,7 +13,7 @@ use ande_store::BatchRow;
 
 use crate::{
     BatcherError,
-    accepted::{Acceptance, Accepted},
+    accepted::{Acceptance, Accepted, AcceptedBatch},
     certify::checkpoint_of,
     ledger::is_escape,
 };
@@ -24,6 +25,8 @@ pub struct HistorySource {
     pub client: L1Client,
     /// Where blobs are read.
     pub blobs: BlobSource,
+    /// Where data is read that is not on the settlement chain.
+    pub layer: Option<Arc<dyn DataLayer>>,
     /// The `AndeConsensus` contract.
     pub consensus: Address,
     /// The `AndeSequencerCoordinator` contract.
@@ -48,7 +51,8 @@ pub struct ProvenBatch {
     pub l1_block: u64,
 }
 
-/// Reads batch after batch. Needs nothing but the settlement chain and the genesis.
+/// Reads batch after batch. Needs nothing but the settlement chain, the data layer if batches are
+/// there, and the genesis.
 #[derive(Debug)]
 pub struct History {
     source: HistorySource,
@@ -76,8 +80,12 @@ impl History {
         let last = read_tip(&client, source.coordinator, until.hash).await?;
         let at = BlockId::hash(until.hash);
         let era = Era(client.call(source.consensus, &AndeConsensus::eraCall {}, at).await?);
-        let accepted =
-            Accepted { client, coordinator: source.coordinator, blobs: source.blobs.clone() };
+        let accepted = Accepted {
+            client,
+            coordinator: source.coordinator,
+            blobs: source.blobs.clone(),
+            layer: source.layer.clone(),
+        };
         let known = accepted.in_range(from, until.number).await?;
         let previous = BatchTip::genesis(source.domain.l2_chain_id(), source.genesis_hash);
         Ok(Self { source, accepted, until, last, known, previous, era, set: None })
@@ -104,7 +112,10 @@ impl History {
             .known
             .remove(&index)
             .ok_or_else(|| unreadable("there is no event of its acceptance"))?;
-        let row = self.accepted.read(index, &acceptance).await?;
+        let AcceptedBatch { row, missing } = self.accepted.read(index, &acceptance).await?;
+        if let Some(reason) = missing {
+            return Err(unreadable(&format!("its data cannot be read: {reason}")));
+        }
         let blocks = if is_escape(&row.header) {
             let header = &row.header;
             let follows = (header.parent_batch_hash, header.end_height)
@@ -132,9 +143,6 @@ impl History {
     async fn prove(&mut self, row: &BatchRow, accepted: u64) -> Result<Vec<Block>, BatcherError> {
         let index = row.header.batch_index;
         let unreadable = |reason: &str| BatcherError::Unreadable { index, reason: reason.into() };
-        if row.data.is_empty() {
-            return Err(unreadable("its data is in blobs that nobody offers any more"));
-        }
         let set = self.set_of(&row.header, accepted).await?;
         let claim = Claim { header: &row.header, da: &row.da, skips: &row.skips, data: &row.data };
         let domain = &self.source.domain;

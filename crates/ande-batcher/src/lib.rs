@@ -7,7 +7,8 @@
 //! and included to finalized, and the `safe` and `finalized` heads move.
 //!
 //! Nothing is lost or repeated by a crash: a batch is stored before signatures are asked for, the
-//! certificate before anything is sent, the transaction before it is broadcast.
+//! certificate before anything is sent, the transaction before it is broadcast. Data that goes onto a
+//! data layer is there, and read back, before anybody is asked to sign the pointer to it.
 
 mod accepted;
 mod batcher;
@@ -20,6 +21,7 @@ mod error;
 mod follower;
 mod history;
 mod keeper;
+mod layer;
 mod ledger;
 mod place;
 mod poster;

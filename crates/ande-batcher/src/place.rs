@@ -1,4 +1,5 @@
-//! Whether the data of a batch goes into calldata or into blobs: what is cheaper to post.
+//! Whether the data of a batch goes into calldata or into blobs, where that is left to price: what is
+//! cheaper to post.
 
 use ande_batch::blobs_for;
 use ande_l1::Prices;
@@ -37,6 +38,8 @@ pub enum DataChoice {
     Blobs,
     /// Calldata up to this size, blobs above.
     BySize(usize),
+    /// A Celestia block, and only a pointer to it on the settlement chain.
+    Celestia,
 }
 
 /// What the price of a posting depends on.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use alloy::{eips::BlockId, primitives::Address, sol_types::SolCall as _};
-use ande_consensus::ConsensusSigner;
+use ande_consensus::{ConsensusSigner, DataLayer};
 use ande_contracts::{
     AndeSequencerCoordinator as Coordinator, ContractError, Reverted, batch_header_to_sol,
     da_pointer_to_sol, quorum_certificate_to_sol,
@@ -21,6 +21,7 @@ use crate::{
     BatcherConfig, BatcherError, CheckpointService, Ledger,
     certify::{Certified, Collector},
     data::{Bundles, DataRules, pointer, proofs},
+    layer::Puts,
     place::{Posting, choose},
     turn::{Pause, Waiting, posting_rank, step},
     witness::Witness,
@@ -47,6 +48,8 @@ pub(crate) struct Poster {
     pub(crate) metrics: Metrics,
     pub(crate) waiting: Waiting,
     pub(crate) bundles: Mutex<Bundles>,
+    pub(crate) layer: Option<Arc<dyn DataLayer>>,
+    pub(crate) puts: Mutex<Puts>,
     pub(crate) pause: Pause,
 }
 
@@ -69,6 +72,10 @@ impl Poster {
             Err(error) if error.is_fatal() => Err(error),
             Err(error) => {
                 self.metrics.post_failures.inc();
+                // Those whose turn it is come first when the layer is back.
+                if matches!(error, BatcherError::Layer { .. }) {
+                    self.waiting.again();
+                }
                 let pause_ms = self.pause.begin().as_millis();
                 warn!(%error, pause_ms, "posting failed, trying again");
                 Ok(false)
@@ -129,8 +136,8 @@ impl Poster {
         set.ok_or(BatcherError::MissingSet(header.epoch))
     }
 
-    /// The row with its place decided, and the blobs if that is its place. None when the data is not
-    /// here: it was adopted without, and others have it.
+    /// The row with its place decided, its data on the data layer or its blobs if that is its place.
+    /// None when the data is not here: it was adopted without, and others have it.
     async fn placed(
         &self,
         row: BatchRow,
@@ -156,7 +163,8 @@ impl Poster {
                 let bundle = self.bundles.lock().await.of(index, &row.data, rules.form).await?;
                 (pointer(&bundle, row.data.len()), Some(bundle))
             }
-            DaKind::Calldata | DaKind::Celestia => (DaPointer::calldata(&row.data), None),
+            DaKind::Calldata => (DaPointer::calldata(&row.data), None),
+            DaKind::Celestia => (self.put(&row).await?, None),
         };
         if da == row.da {
             return Ok(Some((row, bundle)));
@@ -167,6 +175,17 @@ impl Poster {
         };
         let row = self.ledger.update(index, row.header.content_hash(), change).await?;
         Ok(row.map(|row| (row, bundle)))
+    }
+
+    /// Pointer to the data on the data layer, which has it when this returns.
+    async fn put(&self, row: &BatchRow) -> Result<DaPointer, BatcherError> {
+        // Stored only after it was read back.
+        if row.da.kind == DaKind::Celestia {
+            return Ok(row.da);
+        }
+        let index = row.header.batch_index;
+        let layer = self.layer.as_ref().ok_or(BatcherError::NoLayer(index))?;
+        self.puts.lock().await.of(index, &row.data, layer, self.ledger.store()).await
     }
 
     /// The row with a certificate, collected now if it has none. None when the attempt is used up
@@ -212,7 +231,7 @@ impl Poster {
         }
     }
 
-    /// Gets blobs and certificate of the next batch ready while the one before is on its way.
+    /// Gets place and certificate of the next batch ready while the one before is on its way.
     /// Returns only with a fatal error; what else fails is tried again when its turn comes.
     async fn prepare(&self, index: u64) -> BatcherError {
         match self.certified_ahead(index).await {
@@ -403,6 +422,9 @@ impl Poster {
                 skips,
             }
             .abi_encode(),
+            None if row.da.kind == DaKind::Celestia => {
+                Coordinator::submitBatchCall { header, da, qc, skips }.abi_encode()
+            }
             None => Coordinator::submitBatchWithCalldataCall {
                 header,
                 da,

@@ -59,6 +59,11 @@ impl Waiting {
         }
         self.since.is_some_and(|since| since.elapsed() >= step.saturating_mul(rank))
     }
+
+    /// Counts from now on: the ones before could not do it either.
+    pub(crate) fn again(&mut self) {
+        self.since = Some(Instant::now());
+    }
 }
 
 /// The pause after failures, which grows with their number.

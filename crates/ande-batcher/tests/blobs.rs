@@ -185,13 +185,12 @@ async fn only_blobs_that_hold_the_data_are_signed() {
     let other = BlobBundle::compute(to_blobs(b"other data").unwrap(), BlobForm::Eip4844).unwrap();
     let others: Vec<u8> = other.proofs().iter().flat_map(CommitmentAndProof::to_bytes).collect();
     let elsewhere = DaPointer::blobs(&other.versioned_hashes(), row.data.len() as u32);
-    let refused: [(&str, DaPointer, Bytes); 6] = [
+    let refused: [(&str, DaPointer, Bytes); 5] = [
         ("no proofs", da, Bytes::new()),
         ("half a proof", da, proofs[..95].to_vec().into()),
         ("another pointer", DaPointer::blobs(&[B256::ZERO], da.size), proofs.clone().into()),
         ("other blobs", elsewhere, others.into()),
         ("proofs without blobs", DaPointer::calldata(&row.data), proofs.clone().into()),
-        ("another chain", DaPointer::celestia(7, B256::ZERO, da.size), Bytes::new()),
     ];
     for (what, da, proofs) in refused {
         let answer = ask(request(da, proofs, 4)).await;

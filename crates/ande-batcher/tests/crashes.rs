@@ -3,31 +3,44 @@
 mod common;
 
 use ande_batcher::{BatcherConfig, DataChoice};
-use ande_failpoint::{SETTLEMENT, arm, is_armed};
+use ande_celestia::test_support::LocalNode;
+use ande_failpoint::{LAYER, SETTLEMENT, arm, is_armed};
 use ande_l1::test_support::eventually;
 use ande_store::BatchState;
 
-use common::{Cluster, config, log};
+use common::{Cluster, config, log, on_celestia};
 
 /// Failure points belong to the whole process: the tests take turns where they share one.
 static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 #[tokio::test]
 async fn a_crash_at_any_step_neither_loses_nor_repeats_a_batch() {
-    crash_everywhere(config()).await;
+    let _turn = TURN.lock().await;
+    log();
+    crash_everywhere(Cluster::start(4, config()).await, &SETTLEMENT).await;
 }
 
 #[tokio::test]
 async fn nor_one_whose_data_is_in_blobs() {
-    crash_everywhere(BatcherConfig { data: DataChoice::Blobs, ..config() }).await;
-}
-
-async fn crash_everywhere(config: BatcherConfig) {
     let _turn = TURN.lock().await;
     log();
-    let mut cluster = Cluster::start(4, config).await;
+    let config = BatcherConfig { data: DataChoice::Blobs, ..config() };
+    crash_everywhere(Cluster::start(4, config).await, &SETTLEMENT).await;
+}
+
+#[tokio::test]
+async fn nor_one_whose_data_is_on_celestia() {
+    let _turn = TURN.lock().await;
+    log();
+    let celestia = LocalNode::start().await;
+    let points = [&LAYER[..], &SETTLEMENT[..]].concat();
+    crash_everywhere(on_celestia(&celestia).await, &points).await;
+    assert_eq!(celestia.blobs().len(), points.len(), "nothing is put twice");
+}
+
+async fn crash_everywhere(mut cluster: Cluster, points: &[&str]) {
     let mut expected = 0u64;
-    for point in SETTLEMENT {
+    for point in points.iter().copied() {
         arm(point, "hang");
         // One batch: four blocks at the start of the chain, three later, fewer at an epoch's end.
         let count = if expected == 0 { 4 } else { 3 };

@@ -29,7 +29,8 @@ const REPORT: Duration = Duration::from_secs(5);
                   hashes and order, and executes all blocks from the genesis on. Of the node's \
                   configuration it uses chain, contracts, endpoints (a majority of them is \
                   believed) and genesis; neither keys nor data. Blobs come from l1.beacon_urls; \
-                  those that beacon nodes no longer keep cannot be verified.\n\n\
+                  those that beacon nodes no longer keep cannot be verified. Batches on Celestia \
+                  come from the node in [celestia].\n\n\
                   Examples:\n  \
                   ande verify-l1 --config node.toml\n  \
                   ande verify-l1 --config node.toml --rpc http://127.0.0.1:8545 --json\n  \

@@ -164,7 +164,8 @@ fn faults(l1: &TestL1, taken: u16, closed: u16) -> Vec<Fault> {
     let stranger = "\"0x9999999999999999999999999999999999999999\"";
     let (consensus, coordinator) = (l1.consensus, l1.coordinator);
     let down = format!("http://127.0.0.1:{closed}");
-    let (l1_down, beacon_down, client_down) = (down.clone(), down.clone(), down);
+    let (l1_down, beacon_down, client_down, celestia_down) =
+        (down.clone(), down.clone(), down.clone(), down);
     let skewed = server("date: Mon, 01 Jan 2001 00:00:00 GMT\r\n", "{}");
     vec![
         fault("config-unreadable", "blok_time", |node| node.set("chain", "blok_time", "1")),
@@ -200,6 +201,13 @@ fn faults(l1: &TestL1, taken: u16, closed: u16) -> Vec<Fault> {
         }),
         fault("beacon-node", "l1.beacon_urls", move |node| {
             node.set("l1", "beacon_urls", &format!("[\"{beacon_down}\"]"));
+        }),
+        fault("celestia", "does not answer", move |node| {
+            node.set("celestia", "url", &format!("\"{celestia_down}\""));
+        }),
+        fault("celestia", "cannot be read", |node| {
+            node.set("celestia", "url", "\"http://127.0.0.1:1\"");
+            node.set("celestia", "token", "\"nowhere.token\"");
         }),
         fault("genesis", "cannot be read", |node| {
             node.set("chain", "genesis", "\"nowhere.json\"");

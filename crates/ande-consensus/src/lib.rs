@@ -13,6 +13,7 @@
 mod application;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod data_layer;
 mod engine;
 mod evidence;
 mod ports;
@@ -20,6 +21,7 @@ mod signer;
 mod view;
 
 pub use application::{AppError, Application, Candidate, Parent, StartHeight, Turn, Verdict};
+pub use data_layer::{DataLayer, DataLayerError};
 pub use engine::{EngineError, OrderingEngine};
 pub use evidence::{CheckpointEvidence, Evidence, SignedCheckpoint, SignedVote};
 pub use ports::{Heads, PoolStatus, PooledEntry, SubmitError, TransactionIngress};

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::{CHAIN, FAULTS, REPLAY, SETTLEMENT};
+use crate::{CHAIN, FAULTS, LAYER, REPLAY, SETTLEMENT};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
@@ -29,6 +29,7 @@ static ARMED: Mutex<Option<Option<(String, Action)>>> = Mutex::new(None);
 
 fn known(name: &str) -> bool {
     SETTLEMENT.contains(&name)
+        || LAYER.contains(&name)
         || CHAIN.contains(&name)
         || REPLAY.contains(&name)
         || FAULTS.contains(&name)

@@ -23,6 +23,9 @@ pub const SETTLEMENT: [&str; 8] = [
     "batcher-after-include",
 ];
 
+/// Where the data of a batch gets onto a data layer, before it is certified.
+pub const LAYER: [&str; 2] = ["batcher-before-put", "batcher-after-put"];
+
 /// Where a transaction gets into a block and a block into the chain and its state on the disk.
 pub const CHAIN: [&str; 25] = [
     "ingress-before-journal",

@@ -116,6 +116,12 @@ pub enum NodeError {
     /// The external execution client.
     #[error("the execution client cannot be used")]
     Client(#[source] ande_execution::EngineError),
+    /// The Celestia node.
+    #[error("[celestia] cannot be used")]
+    Celestia(#[from] ande_celestia::CelestiaError),
+    /// The Celestia node, asked.
+    #[error(transparent)]
+    DataLayer(#[from] ande_consensus::DataLayerError),
     /// The chain.
     #[error(transparent)]
     Sequencer(#[from] SequencerError),
@@ -143,6 +149,7 @@ impl NodeError {
             | Self::Timing(_)
             | Self::Settlement(_)
             | Self::Client(_)
+            | Self::Celestia(_)
             | Self::Genesis { .. } => EXIT_CONFIG,
             Self::Key(_) | Self::Guard(_) | Self::Sign(_) => EXIT_KEY,
             _ => 1,

@@ -111,6 +111,21 @@ pub(crate) fn read_jwt_secret(path: &Path) -> Result<JwtSecret, KeyFileError> {
     })
 }
 
+/// Reads the token of a Celestia node: printable characters without spaces.
+///
+/// # Errors
+/// [`KeyFileError`] with what to do about it.
+pub(crate) fn read_token(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
+    let text = read(path)?;
+    let token = text.trim();
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let expected =
+            "expected the token of the Celestia node, as `celestia light auth` prints it";
+        return Err(KeyFileError::Format { path: path.into(), expected });
+    }
+    Ok(Zeroizing::new(token.to_owned()))
+}
+
 /// Makes a secp256k1 key and its file of 64 hexadecimal digits.
 ///
 /// # Errors
@@ -235,6 +250,19 @@ mod tests {
         let error = read_validator_key(&path).unwrap_err().to_string();
         assert!(error.contains("chmod 600"), "{error}");
         assert!(matches!(read_jwt_secret(&path), Err(KeyFileError::Permissions { .. })));
+    }
+
+    #[test]
+    fn a_token_is_one_word() {
+        let (_dir, path) = key_file("eyJhbGciOi.secret\n", 0o600);
+        assert_eq!(read_token(&path).unwrap().as_str(), "eyJhbGciOi.secret");
+        for content in ["", "\n", "two words", "two\nlines"] {
+            let (_dir, path) = key_file(content, 0o600);
+            let error = read_token(&path).unwrap_err().to_string();
+            assert!(error.contains("token of the Celestia node"), "{error}");
+        }
+        let (_dir, path) = key_file("token", 0o640);
+        assert!(matches!(read_token(&path), Err(KeyFileError::Permissions { .. })));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod cli;
 pub mod config;
+mod data_layer;
 mod eras;
 mod error;
 mod execution;
@@ -21,5 +22,5 @@ pub use keyfile::{
     KeyFileError, create_node_key, create_password, create_validator_key, read_node_key,
     read_validator_key, write_secret,
 };
-pub use probe::{check_client_secret, check_settlement, genesis_hash};
+pub use probe::{check_celestia, check_client_secret, check_settlement, genesis_hash};
 pub use rebuild::{Rebuilt, rebuild};

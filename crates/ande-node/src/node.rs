@@ -21,10 +21,11 @@ use ande_telemetry::{LogConfig, Metrics, init_tracing};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
+use zeroize::Zeroizing;
 
 use crate::{
     config::{LogFormat, Mode, NodeConfig},
-    eras,
+    data_layer, eras,
     error::NodeError,
     execution::{self, Genesis},
     keyfile::{read_jwt_secret, read_node_key, read_validator_key},
@@ -44,6 +45,8 @@ pub(crate) struct Keys {
     pub(crate) poster: ValidatorKey,
     /// Shared with the execution client, if there is one.
     pub(crate) client: Option<JwtSecret>,
+    /// Token of the Celestia node, if it asks for one.
+    pub(crate) celestia: Option<Zeroizing<String>>,
 }
 
 /// Reads all key files.
@@ -58,7 +61,8 @@ pub(crate) fn read_keys(config: &NodeConfig) -> Result<Keys, NodeError> {
     };
     let client =
         config.client.as_ref().map(|client| read_jwt_secret(&client.jwt_secret)).transpose()?;
-    Ok(Keys { validator, node: read_node_key(&config.node_key)?, poster, client })
+    let celestia = data_layer::token(config)?;
+    Ok(Keys { validator, node: read_node_key(&config.node_key)?, poster, client, celestia })
 }
 
 /// Runs a node until it is told to stop.
@@ -243,7 +247,9 @@ async fn assemble(
         batches.cut_rules(),
         keys.validator.address(),
     );
-    let checkpoints = CheckpointService::new(ledger.clone(), signer.clone(), l1.clone());
+    let layer = data_layer::open(&config, keys.celestia.clone())?;
+    let checkpoints =
+        CheckpointService::new(ledger.clone(), signer.clone(), l1.clone(), layer.clone());
     let blobs = BlobSource::new(client.clone(), config.beacon_urls.clone(), config.l1_timeout)?;
     let transactions = TxManager::new(
         client,
@@ -261,6 +267,7 @@ async fn assemble(
             transactions,
             blobs,
             pace,
+            layer,
             consensus: config.consensus,
             coordinator: config.coordinator,
             view: l1.clone(),

@@ -4,7 +4,7 @@ use alloy_primitives::B256;
 use ande_l1::L1Reader;
 
 use crate::{
-    config::NodeConfig, error::NodeError, execution::Genesis, keyfile::read_jwt_secret,
+    config::NodeConfig, data_layer, error::NodeError, execution::Genesis, keyfile::read_jwt_secret,
     node::l1_config, settlement,
 };
 
@@ -23,6 +23,17 @@ pub fn genesis_hash(config: &NodeConfig) -> Result<B256, NodeError> {
 pub async fn check_settlement(config: &NodeConfig, genesis_hash: B256) -> Result<(), NodeError> {
     let reader = L1Reader::connect(l1_config(config))?;
     settlement::verify_once(&reader, config, genesis_hash).await
+}
+
+/// Asks the Celestia node, if there is one, for its height.
+///
+/// # Errors
+/// The token cannot be used, or it does not answer.
+pub async fn check_celestia(config: &NodeConfig) -> Result<(), NodeError> {
+    if let Some(layer) = data_layer::open(config, data_layer::token(config)?)? {
+        layer.height().await?;
+    }
+    Ok(())
 }
 
 /// Reads the secret of the external execution client, if there is one.

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::{
     config::NodeConfig,
+    data_layer,
     error::NodeError,
     execution::{self, Genesis},
     node::{identity, l1_config},
@@ -40,7 +41,7 @@ pub struct Rebuilt {
 
 /// Reads every batch that is final on the settlement chain, proves it (certificates, hashes, that
 /// each follows the one before) and executes its blocks from the genesis on. Of the configuration
-/// it uses chain, contracts, endpoints and genesis; nothing of the node itself. Works in `dir`, an
+/// it uses chain, contracts, endpoints, `[celestia]` and genesis; nothing of the node itself. Works in `dir`, an
 /// empty directory; `from` is a settlement block before the first batch. `told` hears of every batch
 /// and of how many there are.
 ///
@@ -61,6 +62,7 @@ pub async fn rebuild(
     let client = reader.client().clone();
     let source = HistorySource {
         blobs: BlobSource::new(client.clone(), config.beacon_urls.clone(), config.l1_timeout)?,
+        layer: data_layer::open(&config, data_layer::token(&config)?)?,
         client,
         consensus: config.consensus,
         coordinator: config.coordinator,

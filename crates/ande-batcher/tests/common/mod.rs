@@ -9,7 +9,8 @@ use alloy_trie::root::ordered_trie_root_with_encoder;
 use ande_batcher::{
     Batcher, BatcherConfig, BatcherError, BatcherParts, CheckpointService, DataChoice, Ledger,
 };
-use ande_consensus::ConsensusSigner;
+use ande_celestia::{BlobNamespace, CelestiaLayer, CelestiaOptions, test_support::LocalNode};
+use ande_consensus::{ConsensusSigner, DataLayer};
 use ande_l1::{
     BlobForm, BlobSource, FeePolicy, Finality, L1Reader, L1View, TxConfig, TxManager,
     test_support::{GENESIS, L1_CHAIN_ID, L2_CHAIN_ID, Plan, TestL1, TestValidator, eventually},
@@ -212,6 +213,8 @@ pub struct Node {
     pub config: BatcherConfig,
     pub finality: Finality,
     pub resubmit_after: Duration,
+    /// The data layer that it knows.
+    pub layer: Option<Arc<dyn DataLayer>>,
     dir: tempfile::TempDir,
     pub running: Option<Running>,
 }
@@ -242,7 +245,13 @@ impl Node {
             self.config.cut_rules(),
             self.validator.key.address(),
         );
-        let service = CheckpointService::new(ledger.clone(), Arc::clone(&signer), view.clone());
+        let layer = self.layer.clone();
+        let service = CheckpointService::new(
+            ledger.clone(),
+            Arc::clone(&signer),
+            view.clone(),
+            layer.clone(),
+        );
         let allowed: HashSet<NodeId> = everyone.iter().map(|v| v.node.id()).collect();
         let (_allow, allowed) = watch::channel(Arc::new(allowed));
         let handler = Handler {
@@ -295,6 +304,7 @@ impl Node {
                 .unwrap(),
                 transactions,
                 pace,
+                layer,
                 consensus: l1.consensus,
                 coordinator: l1.coordinator,
                 view: view.clone(),
@@ -400,6 +410,7 @@ impl Cluster {
                 config,
                 finality: Finality::Finalized,
                 resubmit_after: Duration::from_secs(20),
+                layer: None,
                 dir: tempfile::tempdir().unwrap(),
                 running: None,
             };
@@ -502,6 +513,29 @@ pub fn config() -> BatcherConfig {
         blob_form: BlobForm::Eip4844,
         takeover: Duration::from_secs(600),
     }
+}
+
+/// Four nodes that put everything on this layer.
+pub async fn on_celestia(celestia: &LocalNode) -> Cluster {
+    let config = BatcherConfig { data: DataChoice::Celestia, ..config() };
+    let mut cluster = Cluster::start_some(4, 0, config).await;
+    for index in 0..4 {
+        cluster.nodes[index].layer = Some(celestia_layer(celestia));
+        cluster.restart(index).await;
+    }
+    cluster
+}
+
+pub fn celestia_layer(celestia: &LocalNode) -> Arc<dyn DataLayer> {
+    let options = CelestiaOptions {
+        url: celestia.url(),
+        token: None,
+        namespace: BlobNamespace::of_chain(GENESIS),
+        gas_price: None,
+        request_timeout: Duration::from_secs(5),
+        submit_timeout: Duration::from_secs(30),
+    };
+    Arc::new(CelestiaLayer::new(options).unwrap())
 }
 
 pub fn log() {

@@ -89,7 +89,7 @@ pub(super) async fn advertised(config: &NodeConfig, findings: &mut Findings) {
     }
 }
 
-/// Execution client and beacon nodes.
+/// Execution client, beacon nodes and Celestia node.
 pub(super) async fn others(http: &reqwest::Client, config: &NodeConfig, findings: &mut Findings) {
     if let Some(client) = &config.client
         && let Err(error) = http.post(client.url.clone()).body("{}").send().await
@@ -102,6 +102,14 @@ pub(super) async fn others(http: &reqwest::Client, config: &NodeConfig, findings
                 whole(&error.without_url())
             ),
             "start it, or correct engine.url: the port of its Engine API, not of its RPC",
+        );
+    }
+    if let Err(error) = ande_node::check_celestia(config).await {
+        findings.fault(
+            "celestia",
+            format!("the Celestia node cannot be asked: {}", whole(&error)),
+            "start it, or correct celestia.url and celestia.token; without it this validator \
+             neither puts batches there nor signs those of others",
         );
     }
     for url in &config.beacon_urls {

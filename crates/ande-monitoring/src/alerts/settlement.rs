@@ -313,7 +313,7 @@ pub(super) const ALERTS: &[Alert] = &[
             "curl -s $OPS/status | jq .settlement.last_error",
         ],
         act: &[
-            "The log line names the cause: no funds, no answer from the settlement chain, too few checkpoint signatures, or a refusal.",
+            "The log line names the cause: no funds, no answer from the settlement chain or from the Celestia node, too few checkpoint signatures, or a refusal.",
         ],
         hides: &[],
         case: Case {

@@ -17,6 +17,7 @@ use ande_rpc::{Namespace, RpcLimits};
 use url::Url;
 
 use super::{
+    celestia::CelestiaConfig,
     client::{ClientConfig, Pace},
     raw::{ExecutorKind, LogFormat, Mode, RawConfig, RawData, RawEvm, RawFinality},
 };
@@ -124,8 +125,10 @@ pub struct NodeConfig {
     pub batch_max_bytes: usize,
     /// Most blobs of a batch.
     pub max_blobs: usize,
-    /// What decides between calldata and blobs.
+    /// What decides where batches go.
     pub batch_data: DataChoice,
+    /// Celestia node.
+    pub celestia: Option<CelestiaConfig>,
     /// How blobs are proved.
     pub blob_form: BlobForm,
     /// Unposted bytes from which on blocks get smaller.
@@ -302,7 +305,8 @@ impl NodeConfig {
             )),
             (RawData::Calldata, None) => DataChoice::Calldata,
             (RawData::Blobs, None) => DataChoice::Blobs,
-            (RawData::Calldata | RawData::Blobs, Some(_)) => {
+            (RawData::Celestia, None) => DataChoice::Celestia,
+            (RawData::Calldata | RawData::Blobs | RawData::Celestia, Some(_)) => {
                 c.problem(
                     "batcher.max_calldata_bytes has a meaning with data = \"auto\" only".into(),
                 );
@@ -312,6 +316,14 @@ impl NodeConfig {
         if batch_data == DataChoice::Blobs && max_blobs == 0 {
             c.problem("batcher.data = \"blobs\" needs batcher.max_blobs above 0".into());
         }
+        if batch_data == DataChoice::Celestia && raw.celestia.is_none() {
+            c.problem(
+                "batcher.data = \"celestia\" needs the section [celestia] with the url of a Celestia \
+                 node, here and on all other validators"
+                    .into(),
+            );
+        }
+        let celestia = raw.celestia.and_then(|raw| c.celestia(raw, base));
         if raw.l1.rpc_urls.is_empty() {
             c.problem("l1.rpc_urls needs at least one endpoint".into());
         }
@@ -417,6 +429,7 @@ impl NodeConfig {
             ),
             max_blobs,
             batch_data,
+            celestia,
             blob_form: raw.batcher.blob_form,
             max_unposted_bytes: c.count(
                 "batcher.max_unposted_bytes",
@@ -659,6 +672,41 @@ mod tests {
             "data = \"calldata\"\nmax_calldata_bytes = 2000",
         ] {
             assert!(choice(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn celestia_needs_a_node_to_ask() {
+        let check = |data: &str, celestia: Option<&str>| {
+            let mut raw = usable();
+            raw.batcher = toml::from_str(data).unwrap();
+            raw.celestia = celestia.map(|text| toml::from_str(text).unwrap());
+            NodeConfig::check(raw, Path::new("/etc/ande"), None)
+        };
+        let url = "url = \"https://celestia.example:26658\"\n";
+        let config = check("data = \"celestia\"", Some(url)).unwrap();
+        assert_eq!(config.batch_data, DataChoice::Celestia);
+        let celestia = config.celestia.unwrap();
+        assert_eq!((celestia.token, celestia.namespace), (None, None));
+        assert_eq!(celestia.submit_timeout, Duration::from_secs(60));
+        // Who posts elsewhere may sign for those who post there.
+        let more =
+            "token = \"celestia.token\"\nnamespace = \"00000000000000616e64\"\ngas_price = 0.004";
+        let celestia = check("", Some(&format!("{url}{more}"))).unwrap().celestia.unwrap();
+        assert_eq!(celestia.token, Some(PathBuf::from("/etc/ande/celestia.token")));
+        assert_eq!(celestia.namespace.unwrap().to_string(), "00000000000000616e64");
+
+        for (data, celestia, words) in [
+            ("data = \"celestia\"", None, "needs the section [celestia]"),
+            ("data = \"celestia\"", Some(""), "celestia.url is required"),
+            ("", Some("url = \"ws://x\""), "not an http(s) URL such as http://127.0.0.1:26658"),
+            ("", Some("url = \"http://x\"\nnamespace = \"04\""), "expected 20 hexadecimal digits"),
+            ("", Some("url = \"http://x\"\ngas_price = 0.0"), "celestia.gas_price"),
+            ("", Some("url = \"http://x\"\nrequest_timeout_ms = 0"), "celestia.request_timeout_ms"),
+            ("data = \"celestia\"\nmax_calldata_bytes = 9", Some(url), "max_calldata_bytes"),
+        ] {
+            let problems = check(data, celestia).unwrap_err().0;
+            assert!(problems.iter().any(|p| p.contains(words)), "{words} not in {problems:?}");
         }
     }
 

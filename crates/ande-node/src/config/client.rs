@@ -139,7 +139,7 @@ impl Checker {
         (builder, build_timeout)
     }
 
-    fn url(&mut self, key: &str, text: &str, example: &str) -> Option<Url> {
+    pub(super) fn url(&mut self, key: &str, text: &str, example: &str) -> Option<Url> {
         match Url::parse(text) {
             Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => {
                 Some(parsed)

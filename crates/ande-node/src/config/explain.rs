@@ -9,7 +9,8 @@ use url::Url;
 use super::{ConfigError, Overrides, RawConfig, layers};
 
 /// Keys of endpoints: what follows the host, and what precedes it, may be a secret.
-const ENDPOINTS: [&str; 4] = ["l1.rpc_urls", "l1.beacon_urls", "engine.url", "engine.builder_url"];
+const ENDPOINTS: [&str; 5] =
+    ["l1.rpc_urls", "l1.beacon_urls", "engine.url", "engine.builder_url", "celestia.url"];
 
 /// A value and where it was set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -3,6 +3,7 @@
 //! Environment names join sections with two underscores: `ANDE_L1__CHAIN_ID`. Unknown keys in any
 //! layer are errors.
 
+mod celestia;
 mod checked;
 mod client;
 mod explain;
@@ -13,6 +14,7 @@ mod rpc;
 
 use std::path::{Path, PathBuf};
 
+pub use celestia::{CelestiaConfig, RawCelestia};
 pub use checked::{ConfigProblems, ExecutorConfig, NodeConfig};
 pub use client::ClientConfig;
 pub use explain::{Setting, explain};

@@ -6,7 +6,7 @@ use ande_execution::state::StateOptions;
 use ande_l1::BlobForm;
 use serde::{Deserialize, Serialize};
 
-use super::{pool::RawPool, rpc::RawRpc};
+use super::{celestia::RawCelestia, pool::RawPool, rpc::RawRpc};
 
 /// Ordering mode of the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +46,8 @@ pub struct RawConfig {
     pub pool: RawPool,
     /// Posting of batches.
     pub batcher: RawBatcher,
+    /// A Celestia node, for chains whose batches are there; none when the section is absent.
+    pub celestia: Option<RawCelestia>,
     /// Timers of the engine.
     pub consensus: RawConsensus,
     /// Logging.
@@ -70,6 +72,7 @@ impl Default for RawConfig {
             ops: RawOps::default(),
             pool: RawPool::default(),
             batcher: RawBatcher::default(),
+            celestia: None,
             consensus: RawConsensus::default(),
             log: RawLog::default(),
             shutdown: RawShutdown::default(),
@@ -310,6 +313,8 @@ pub enum RawData {
     Calldata,
     /// Blobs.
     Blobs,
+    /// Celestia.
+    Celestia,
 }
 
 /// `[batcher]`
@@ -325,7 +330,8 @@ pub struct RawBatcher {
     pub max_data_bytes: Option<usize>,
     /// Most EIP-4844 blobs of one batch, 0 to 6; 0 posts everything as calldata.
     pub max_blobs: usize,
-    /// Where batches go: `"auto"` (what is cheaper), `"calldata"` (what fits into it) or `"blobs"`.
+    /// Where batches go: `"auto"` (what is cheaper), `"calldata"` (what fits into it), `"blobs"` or
+    /// `"celestia"`, for which all validators need `[celestia]`.
     pub data: RawData,
     /// Given with `"auto"`: size decides, not price. Batches up to this size are calldata, larger
     /// ones blobs.

@@ -1,5 +1,6 @@
 //! Clusters of real processes. Each test has the machine for itself.
 
+mod celestia;
 mod client;
 mod crashes;
 mod damage;

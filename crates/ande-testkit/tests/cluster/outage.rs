@@ -109,6 +109,21 @@ const LARGE: usize = 40 << 10;
 const DRAIN: Duration = Duration::from_secs(150);
 /// Together more than may be unposted.
 const BACKLOG: u64 = (2 * UNPOSTED / LARGE) as u64 + 16;
+/// Those handed out as wallets come first.
+const SENDERS: std::ops::Range<usize> = 1000..1004;
+
+/// A cluster whose blocks get smaller soon when nothing is posted.
+pub(crate) fn limited(mut env: Vec<(String, String)>) -> Plan {
+    env.push(("ANDE_BATCHER__MAX_UNPOSTED_BYTES".to_owned(), UNPOSTED.to_string()));
+    Plan {
+        // Epochs of 600 blocks: the sets known when the outage begins last longer than it.
+        windows_per_epoch: 60,
+        // Fewer batches than settlement blocks, so that posting catches up.
+        batch_interval: Duration::from_secs(4),
+        env,
+        ..Plan::default()
+    }
+}
 
 /// A transaction of bytes that no batch can compress.
 fn large_transaction(chain_id: u64, sender: usize, nonce: u64) -> Result<SignedTransaction> {
@@ -127,68 +142,70 @@ fn large_transaction(chain_id: u64, sender: usize, nonce: u64) -> Result<SignedT
     sign(&account_key(sender)?, transaction)
 }
 
+/// Sends more than may be unposted while nothing is posted: the chain goes on, and takes no more
+/// than that.
+pub(crate) async fn fill(cluster: &TestCluster) -> Result<Vec<Acknowledged>> {
+    let chain_id = cluster.cluster().deployment().l2_chain_id;
+    let mut acknowledged = Vec::new();
+    for index in 0..BACKLOG {
+        let turn = usize::try_from(index)? % SENDERS.len();
+        let nonce = index / SENDERS.len() as u64;
+        let signed = large_transaction(chain_id, SENDERS.start + turn, nonce)?;
+        cluster.submit(&cluster.rpc(turn)?, &signed).await?;
+        acknowledged.push(Acknowledged { hash: signed.hash, at: Instant::now() });
+    }
+    let rpc = cluster.rpc(0)?;
+    let full = Duration::from_secs(90);
+    let stuck = wait_until("blocks are empty for the backlog", full, async || {
+        let head = rpc.height().await?;
+        let mut transactions = 0;
+        for height in head.saturating_sub(9)..=head {
+            let block = rpc.block(height).await?.wrap_err("no block")?;
+            transactions += block.transactions.len();
+        }
+        let pool: Value = rpc.call("txpool_status", json!([])).await?;
+        Ok((transactions == 0 && pool["pending"] != "0x0").then_some(pool))
+    })
+    .await?;
+    let blocks = cluster.check_each_once().await?;
+    let included = acknowledged.iter().filter(|ack| blocks.contains_key(&ack.hash)).count();
+    cluster
+        .say(&format!("nothing is posted: {included} of {BACKLOG} in blocks, in the pool {stuck}"));
+    ensure!(
+        included * LARGE < 2 * UNPOSTED,
+        "{included} transactions of {LARGE} bytes are in blocks, the limit is {UNPOSTED}"
+    );
+    Ok(acknowledged)
+}
+
+/// Waits until all that was sent is in blocks and all blocks in batches, nothing twice; returns the
+/// height.
+pub(crate) async fn drain(cluster: &TestCluster, acknowledged: &[Acknowledged]) -> Result<u64> {
+    let back = Instant::now();
+    let last = acknowledged.last().wrap_err("nothing was sent")?.hash;
+    let rpc = cluster.rpc(0)?;
+    wait_until("the backlog is in blocks", DRAIN, async || {
+        Ok(rpc.transaction_height(last).await?)
+    })
+    .await?;
+    let top = cluster.wait_in_sync(Duration::from_secs(30)).await?;
+    cluster.wait_batched(top, DRAIN).await?;
+    cluster.say(&format!("all is posted after {:.1} s", back.elapsed().as_secs_f64()));
+    cluster.check_invariants(acknowledged).await?;
+    Ok(top)
+}
+
 #[tokio::test]
 async fn a_backlog_stops_growing_and_drains_in_blobs() -> Result<()> {
-    // Those handed out as wallets come first.
-    const SENDERS: std::ops::Range<usize> = 1000..1004;
-    let limit = ("ANDE_BATCHER__MAX_UNPOSTED_BYTES".to_owned(), UNPOSTED.to_string());
-    // Epochs of 600 blocks: the sets known when the outage begins last longer than it.
-    let plan = Plan {
-        windows_per_epoch: 60,
-        // Fewer batches than settlement blocks, so that posting catches up.
-        batch_interval: Duration::from_secs(4),
-        env: vec![limit],
-        ..Plan::default()
-    };
-    TestCluster::start(plan)
+    TestCluster::start(limited(Vec::new()))
         .await?
         .observed(async |cluster| {
             cluster.wait_batched(cluster.height().await, Duration::from_secs(30)).await?;
             let before = cluster.cluster().tip().await?.batchIndex;
             cluster.processes().anvil().stop().await?;
-            let chain_id = cluster.cluster().deployment().l2_chain_id;
-            let mut acknowledged = Vec::new();
-            for index in 0..BACKLOG {
-                let turn = usize::try_from(index)? % SENDERS.len();
-                let nonce = index / SENDERS.len() as u64;
-                let signed = large_transaction(chain_id, SENDERS.start + turn, nonce)?;
-                cluster.submit(&cluster.rpc(turn)?, &signed).await?;
-                acknowledged.push(Acknowledged { hash: signed.hash, at: Instant::now() });
-            }
-            // The chain goes on, and takes no more than may be unposted.
-            let rpc = cluster.rpc(0)?;
-            let full = Duration::from_secs(90);
-            let stuck = wait_until("blocks are empty for the backlog", full, async || {
-                let head = rpc.height().await?;
-                let mut transactions = 0;
-                for height in head.saturating_sub(9)..=head {
-                    let block = rpc.block(height).await?.wrap_err("no block")?;
-                    transactions += block.transactions.len();
-                }
-                let pool: Value = rpc.call("txpool_status", json!([])).await?;
-                Ok((transactions == 0 && pool["pending"] != "0x0").then_some(pool))
-            })
-            .await?;
-            let blocks = cluster.check_each_once().await?;
-            let included = acknowledged.iter().filter(|ack| blocks.contains_key(&ack.hash)).count();
-            cluster.say(&format!(
-                "no settlement chain: {included} of {BACKLOG} in blocks, in the pool {stuck}"
-            ));
-            ensure!(
-                included * LARGE < 2 * UNPOSTED,
-                "{included} transactions of {LARGE} bytes are in blocks, the limit is {UNPOSTED}"
-            );
+            let acknowledged = fill(cluster).await?;
             cluster.processes().anvil().start().await?;
-            let back = Instant::now();
-            let last = acknowledged.last().wrap_err("nothing was sent")?.hash;
-            wait_until("the backlog is in blocks", DRAIN, async || {
-                Ok(rpc.transaction_height(last).await?)
-            })
-            .await?;
-            let top = cluster.wait_in_sync(Duration::from_secs(30)).await?;
-            cluster.wait_batched(top, DRAIN).await?;
-            let took = back.elapsed();
-            cluster.check_invariants(&acknowledged).await?;
+            drain(cluster, &acknowledged).await?;
 
             let l1 = cluster.l1()?;
             let mut blobs = Vec::new();
@@ -197,10 +214,7 @@ async fn a_backlog_stops_growing_and_drains_in_blobs() -> Result<()> {
                 let posting = posting.wrap_err("the posting is not known")?;
                 blobs.push(posting.blob_versioned_hashes().map_or(0, <[_]>::len));
             }
-            cluster.say(&format!(
-                "posted {:.1} s after the settlement chain came back, blobs of batches: {blobs:?}",
-                took.as_secs_f64()
-            ));
+            cluster.say(&format!("blobs of batches: {blobs:?}"));
             let least = usize::try_from(BACKLOG)? * LARGE / (130_048 * 2);
             ensure!(
                 blobs.iter().sum::<usize>() >= least && blobs.iter().any(|count| *count > 1),
