@@ -16,8 +16,10 @@ use crate::{
 #[tokio::test]
 async fn without_celestia_blocks_go_on_and_shrink_and_then_all_batches_get_there() -> Result<()> {
     let mut celestia = LocalNode::start().await;
-    let env = [("ANDE_BATCHER__DATA", "celestia"), ("ANDE_CELESTIA__URL", celestia.url().as_str())];
-    let env = env.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
+    let env = vec![
+        ("ANDE_BATCHER__DATA".to_owned(), "celestia".to_owned()),
+        ("ANDE_CELESTIA__URL".to_owned(), celestia.url().to_string()),
+    ];
     TestCluster::start(limited(env))
         .await?
         .observed(async |cluster| {
