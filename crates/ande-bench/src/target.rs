@@ -70,6 +70,7 @@ pub(crate) async fn start(
             l1_poll_interval: Duration::from_millis(250),
             drain: Duration::ZERO,
             propose_timeout: Some(Duration::from_secs(3)),
+            celestia: None,
             log: "warn".to_owned(),
             env: env.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
         },

@@ -12,6 +12,13 @@ use crate::{
 /// Name of the file.
 pub(crate) const CONFIG_FILE: &str = "node.toml";
 
+/// What of `[batcher]` says where batches go on a settlement chain made by anvil.
+const CALLDATA_AND_BLOBS: &str = "\
+# What fits stays in calldata, readable with the chain; anvil takes the cheaper proofs.
+max_calldata_bytes = 100000
+blob_form = \"eip4844\"
+";
+
 /// What is the node's own: its name, its files and its addresses.
 pub(crate) struct ConfigFile<'a> {
     /// First line of the file, without the comment sign.
@@ -74,10 +81,7 @@ listen = "{ops}"
 [batcher]
 interval_ms = {batch}
 takeover_ms = {takeover}
-# What fits stays in calldata, readable with the chain; anvil takes the cheaper proofs.
-max_calldata_bytes = 100000
-blob_form = "eip4844"
-
+{data}
 {consensus_section}[log]
 filter = "{log}"
 
@@ -108,6 +112,10 @@ drain_ms = {drain}
             ws = self.ws,
             ops = self.ops,
             batch = ms(settings.batch_interval),
+            data = match &settings.celestia {
+                Some(url) => format!("data = \"celestia\"\n\n[celestia]\nurl = \"{url}\"\n"),
+                None => CALLDATA_AND_BLOBS.to_owned(),
+            },
             takeover = ms(settings.takeover),
             consensus_section = settings.propose_timeout.map_or_else(String::new, |timeout| {
                 format!("[consensus]\npropose_timeout_ms = {}\n\n", ms(timeout))

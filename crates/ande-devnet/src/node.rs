@@ -38,6 +38,8 @@ pub struct NodeSettings {
     pub drain: Duration,
     /// Wait for a proposal in round 0; none for the node's default.
     pub propose_timeout: Option<Duration>,
+    /// JSON-RPC of the Celestia node that batches go to; to the settlement chain when none.
+    pub celestia: Option<String>,
     /// Log filter.
     pub log: String,
     /// Additional environment of every node.
@@ -55,6 +57,7 @@ impl NodeSettings {
             l1_poll_interval: Duration::from_millis(500),
             drain: Duration::from_millis(500),
             propose_timeout: None,
+            celestia: None,
             log: "info,arc_malachitebft=warn".to_owned(),
             env: Vec::new(),
         }

@@ -91,6 +91,7 @@ impl TestCluster {
                 l1_poll_interval: Duration::from_millis(250),
                 drain: Duration::from_millis(100),
                 propose_timeout: Some(plan.propose_timeout),
+                celestia: plan.celestia,
                 log: plan.log,
                 env: plan.env,
             },

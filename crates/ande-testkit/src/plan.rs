@@ -28,6 +28,8 @@ pub struct Plan {
     pub propose_timeout: Duration,
     /// How far the clock of the settlement chain is behind.
     pub l1_behind: Duration,
+    /// JSON-RPC of the Celestia node that batches go to; to the settlement chain when none.
+    pub celestia: Option<String>,
     /// Whether HAProxy stands in front.
     pub load_balancer: bool,
     /// Log filter of the nodes.
@@ -49,6 +51,7 @@ impl Default for Plan {
             takeover: Duration::from_secs(2),
             propose_timeout: Duration::from_secs(2),
             l1_behind: Duration::ZERO,
+            celestia: None,
             load_balancer: false,
             log: "info,arc_malachitebft=warn".to_owned(),
             env: Vec::new(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use alloy::{consensus::Transaction as _, providers::Provider as _, sol_types::SolCall as _};
 use ande_celestia::test_support::LocalNode;
 use ande_contracts::AndeSequencerCoordinator::submitBatchCall;
-use ande_testkit::TestCluster;
+use ande_testkit::{Plan, TestCluster};
 use eyre::{ContextCompat as _, Result, ensure};
 
 use crate::{
@@ -16,11 +16,8 @@ use crate::{
 #[tokio::test]
 async fn without_celestia_blocks_go_on_and_shrink_and_then_all_batches_get_there() -> Result<()> {
     let mut celestia = LocalNode::start().await;
-    let env = vec![
-        ("ANDE_BATCHER__DATA".to_owned(), "celestia".to_owned()),
-        ("ANDE_CELESTIA__URL".to_owned(), celestia.url().to_string()),
-    ];
-    TestCluster::start(limited(env))
+    let plan = Plan { celestia: Some(celestia.url().to_string()), ..limited() };
+    TestCluster::start(plan)
         .await?
         .observed(async |cluster| {
             cluster.wait_batched(cluster.height().await, Duration::from_secs(60)).await?;

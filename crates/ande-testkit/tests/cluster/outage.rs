@@ -113,14 +113,14 @@ const BACKLOG: u64 = (2 * UNPOSTED / LARGE) as u64 + 16;
 const SENDERS: std::ops::Range<usize> = 1000..1004;
 
 /// A cluster whose blocks get smaller soon when nothing is posted.
-pub(crate) fn limited(mut env: Vec<(String, String)>) -> Plan {
-    env.push(("ANDE_BATCHER__MAX_UNPOSTED_BYTES".to_owned(), UNPOSTED.to_string()));
+pub(crate) fn limited() -> Plan {
+    let limit = ("ANDE_BATCHER__MAX_UNPOSTED_BYTES".to_owned(), UNPOSTED.to_string());
     Plan {
         // Epochs of 600 blocks: the sets known when the outage begins last longer than it.
         windows_per_epoch: 60,
         // Fewer batches than settlement blocks, so that posting catches up.
         batch_interval: Duration::from_secs(4),
-        env,
+        env: vec![limit],
         ..Plan::default()
     }
 }
@@ -197,7 +197,7 @@ pub(crate) async fn drain(cluster: &TestCluster, acknowledged: &[Acknowledged]) 
 
 #[tokio::test]
 async fn a_backlog_stops_growing_and_drains_in_blobs() -> Result<()> {
-    TestCluster::start(limited(Vec::new()))
+    TestCluster::start(limited())
         .await?
         .observed(async |cluster| {
             cluster.wait_batched(cluster.height().await, Duration::from_secs(30)).await?;

@@ -12,13 +12,11 @@ use tokio::process::Command;
 const BUSY: Duration = Duration::from_secs(120);
 const CONFIG: &str = "node.toml";
 
-/// What `ande verify-l1` finds that runs with the configuration of a directory and what the nodes
-/// have beside it.
-async fn verify(cluster: &TestCluster, dir: &Path, rpc: &str) -> Result<Output> {
+/// What `ande verify-l1` finds that runs with the configuration of a directory.
+async fn verify(dir: &Path, rpc: &str) -> Result<Output> {
     let mut command = Command::new(node_binary()?.with_file_name("ande"));
     command.args(["verify-l1", "--json", "--config", CONFIG, "--rpc", rpc]);
-    let env = cluster.cluster().config().nodes.env.clone();
-    Ok(command.current_dir(dir).envs(env).output().await?)
+    Ok(command.current_dir(dir).output().await?)
 }
 
 /// The chain that it found, which must reach a height and be the node's.
@@ -44,7 +42,7 @@ async fn wait_final(cluster: &TestCluster, top: u64) -> Result<()> {
 pub(crate) async fn verify_up_to(cluster: &TestCluster, top: u64) -> Result<()> {
     wait_final(cluster, top).await?;
     let node = &cluster.cluster().nodes()[0];
-    let found = agreed(&verify(cluster, node.dir(), &node.rpc_url()).await?, top)?;
+    let found = agreed(&verify(node.dir(), &node.rpc_url()).await?, top)?;
     cluster.say(&format!("rebuilt: {found}"));
     Ok(())
 }
@@ -73,7 +71,7 @@ async fn the_settlement_chain_alone_gives_the_state_of_the_nodes() -> Result<()>
             let old = format!("\"{url}\"");
             ensure!(text.contains(&old), "{old} is not in the configuration");
             fs::write(dir.join(CONFIG), text.replace(&old, &format!("\"{}\"", liar.url())))?;
-            let found = agreed(&verify(cluster, &dir, &node.rpc_url()).await?, top)?;
+            let found = agreed(&verify(&dir, &node.rpc_url()).await?, top)?;
             let number = found["height"].as_u64().wrap_err("no height")?;
             for index in 0..cluster.size() {
                 let block = cluster.rpc(index)?.block(number).await?.wrap_err("no block")?;
@@ -83,7 +81,7 @@ async fn the_settlement_chain_alone_gives_the_state_of_the_nodes() -> Result<()>
             cluster.say(&format!("rebuilt: {found}"));
 
             liar.tell(Lie::Data);
-            let refused = verify(cluster, &dir, &node.rpc_url()).await?;
+            let refused = verify(&dir, &node.rpc_url()).await?;
             let errors = String::from_utf8_lossy(&refused.stderr).into_owned();
             ensure!(!refused.status.success() && errors.contains("batch 1"), "{errors}");
             cluster.say(&format!("with another batch 1: {}", errors.trim()));
