@@ -194,8 +194,7 @@ impl DataLayer for CelestiaLayer {
 
     async fn put(&self, data: &Bytes, after: u64) -> Result<DaPointer, DataLayerError> {
         let blob = self.blob(data).await?;
-        let mut transaction = TxConfig::default();
-        transaction.gas_price = self.options.gas_price;
+        let transaction = TxConfig { gas_price: self.options.gas_price, ..TxConfig::default() };
         let submitted = self.client.blob_submit(std::slice::from_ref(&blob), transaction).await;
         match submitted {
             Ok(height) => {

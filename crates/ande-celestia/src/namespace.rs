@@ -56,7 +56,6 @@ impl fmt::Display for BlobNamespace {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
