@@ -113,7 +113,15 @@ impl Batcher {
 async fn follow(parts: BatcherParts, shutdown: CancellationToken) -> Result<(), BatcherError> {
     let witness = witness(&parts);
     let BatcherParts {
-        ledger, transactions, coordinator, blobs, pace, layer, mut view, metrics, ..
+        ledger,
+        transactions,
+        coordinator,
+        blobs,
+        pace,
+        layer,
+        mut view,
+        metrics,
+        ..
     } = parts;
     // What counts as accepted is not left to one endpoint.
     let client = transactions.client().by_majority();
