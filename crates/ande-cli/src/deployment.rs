@@ -2,7 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use alloy::{
@@ -13,6 +13,7 @@ use alloy::{
 };
 use ande_contracts::AndeConsensus::{self, AndeConsensusInstance};
 use ande_node::config::{self, NodeConfig, Overrides};
+use ande_primitives::ValidatorKey;
 use eyre::{Context as _, ContextCompat as _, Result, bail, ensure};
 use url::Url;
 
@@ -136,8 +137,7 @@ async fn connect(url: Url, address: Address, provider: DynProvider) -> Result<De
     Ok(Deployment { url, consensus })
 }
 
-/// Reads a secp256k1 key file that pays and signs.
-pub(crate) fn signer(path: &Path) -> Result<PrivateKeySigner> {
-    let key = ande_node::read_validator_key(path)?;
-    Ok(PrivateKeySigner::from_signing_key(key.signing_key().clone()))
+/// A key that pays and signs.
+pub(crate) fn signer(key: &ValidatorKey) -> PrivateKeySigner {
+    PrivateKeySigner::from_signing_key(key.signing_key().clone())
 }

@@ -4,12 +4,16 @@ use std::path::{Path, PathBuf};
 
 use alloy::primitives::{Address, Bytes};
 use ande_node::KeyFileError;
-use ande_primitives::NodeId;
-use clap::{Subcommand, ValueEnum};
-use eyre::{Context as _, Result, bail};
+use ande_primitives::{NodeId, ValidatorKey};
+use clap::{Args, Subcommand, ValueEnum};
+use eyre::{Context as _, Result, bail, ensure};
 use serde::Serialize;
 
-use crate::output::Output;
+use crate::{
+    import::{ImportArgs, Written},
+    output::Output,
+    secret::Password,
+};
 
 const VALIDATOR_KEY_FILE: &str = "validator.key";
 const NODE_KEY_FILE: &str = "node.key";
@@ -20,30 +24,53 @@ pub(crate) enum KeysCommand {
     ///
     /// `validator.key` (secp256k1, 64 hexadecimal digits) signs votes and settlement transactions;
     /// `node.key` (ed25519, PKCS#8 PEM as OpenSSL reads it) names the node. Existing files are never
-    /// replaced.
-    #[command(after_help = "Example:\n  ande keys new --dir keys")]
+    /// replaced. With --keystore it makes one secp256k1 key under a password instead: an owner that
+    /// `ande validator --keystore` and wallets can use. Nodes do not read keystores.
+    #[command(after_help = "Examples:\n  \
+        ande keys new --dir keys\n  \
+        ande keys new --keystore owner.json --password-file password")]
     New {
-        /// Directory of the files; made when it is not there
-        #[arg(long, value_name = "DIR")]
-        dir: PathBuf,
+        #[command(flatten)]
+        place: NewPlace,
+        #[command(flatten)]
+        password: Password,
     },
-    /// Show what a key file holds, without the secret
+    /// Take a key from a file, a keystore, standard input or the environment into a new file
+    ///
+    /// A validator key is written as 64 hexadecimal digits or as a keystore, a node key as PKCS#8
+    /// PEM.
+    Import(ImportArgs),
+    /// Show what a key file or keystore holds, without the secret
     ///
     /// 64 hexadecimal digits can be either key: both are shown unless --kind says which is meant.
     #[command(after_help = "Examples:\n  \
         ande keys inspect keys/node.key\n  \
         ande keys inspect keys/validator.key --kind validator --json")]
     Inspect {
-        /// Key file
+        /// Key file or keystore
         file: PathBuf,
         /// What it must be
         #[arg(long, value_enum)]
         kind: Option<Kind>,
+        #[command(flatten)]
+        password: Password,
     },
 }
 
+/// Where new keys go.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct NewPlace {
+    /// Directory of the two files; made when it is not there
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Keystore of one key
+    #[arg(long, value_name = "FILE")]
+    keystore: Option<PathBuf>,
+}
+
 /// Kind of a key.
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
     /// secp256k1: votes, and transactions to the contracts
     Validator,
@@ -64,7 +91,7 @@ struct Made {
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Inspected {
     file: PathBuf,
-    /// `hex` or `pkcs8`.
+    /// `hex`, `pkcs8` or `keystore`.
     form: &'static str,
     /// As a secp256k1 key; none if it cannot be one.
     validator: Option<ValidatorPublic>,
@@ -91,17 +118,40 @@ struct NodePublic {
 impl KeysCommand {
     pub(crate) fn run(self, output: Output) -> Result<()> {
         match self {
-            Self::New { dir } => output.show(&make(&dir)?, |made| {
-                format!(
-                    "validator  {}  {}\nnode       {}  {}\n",
-                    made.validator,
-                    made.validator_key.display(),
-                    made.node,
-                    made.node_key.display()
-                )
-            }),
-            Self::Inspect { file, kind } => output.show(&inspect(&file, kind)?, Inspected::lines),
+            Self::New { place: NewPlace { keystore: Some(file), .. }, password } => {
+                let key = ande_node::random_validator_key();
+                password.seal(&file, &key)?;
+                let validator = Some(key.address());
+                let written = Written { file, form: "keystore", validator, node: None };
+                output.show(&written, Written::lines)
+            }
+            Self::New { place, .. } => {
+                output.show(&make(&place.dir.unwrap_or_default())?, Made::lines)
+            }
+            Self::Import(args) => args.run(output),
+            Self::Inspect { file, kind, password } => {
+                output.show(&inspect(&file, kind, &password)?, Inspected::lines)
+            }
         }
+    }
+}
+
+impl Made {
+    fn lines(&self) -> String {
+        format!(
+            "validator  {}  {}\nnode       {}  {}\n",
+            self.validator,
+            self.validator_key.display(),
+            self.node,
+            self.node_key.display()
+        )
+    }
+}
+
+impl ValidatorPublic {
+    fn of(key: &ValidatorKey) -> Self {
+        let point = key.signing_key().verifying_key().to_encoded_point(true);
+        Self { address: key.address(), public_key: Bytes::copy_from_slice(point.as_bytes()) }
     }
 }
 
@@ -133,21 +183,23 @@ fn make(dir: &Path) -> Result<Made> {
 }
 
 /// Reads a key as the node would: also what others could read is refused.
-fn inspect(file: &Path, kind: Option<Kind>) -> Result<Inspected> {
-    let validator = || {
-        let key = ande_node::read_validator_key(file)?;
-        let point = key.signing_key().verifying_key().to_encoded_point(true);
-        let public_key = Bytes::copy_from_slice(point.as_bytes());
-        Ok::<_, KeyFileError>(ValidatorPublic { address: key.address(), public_key })
-    };
-    let node = || ande_node::read_node_key(file).map(|key| NodePublic { id: key.id() });
+fn inspect(file: &Path, kind: Option<Kind>, password: &Password) -> Result<Inspected> {
+    let text = ande_node::read_secret(file)?;
+    if ande_node::is_keystore(&text) {
+        ensure!(kind != Some(Kind::Node), "{} is a keystore, not a node key", file.display());
+        let validator = Some(ValidatorPublic::of(&password.open(file)?));
+        return Ok(Inspected { file: file.into(), form: "keystore", validator, node: None });
+    }
+    let validator =
+        || ande_node::parse_validator_key(&text, file).map(|key| ValidatorPublic::of(&key));
+    let node = || ande_node::parse_node_key(&text, file).map(|key| NodePublic { id: key.id() });
     let (as_validator, as_node) = (validator(), node());
     let is_hex = !matches!(as_validator, Err(KeyFileError::Format { .. }));
     let (validator, node) = match (kind, as_validator, as_node) {
         (Some(Kind::Validator), validator, _) => (Some(validator?), None),
         (Some(Kind::Node), _, node) => (None, Some(node?)),
         (None, Err(KeyFileError::Format { path, .. }), Err(KeyFileError::Format { .. })) => bail!(
-            "key file {} holds neither 64 hexadecimal digits nor an ed25519 key in PKCS#8 PEM",
+            "{} holds neither 64 hexadecimal digits nor an ed25519 key in PKCS#8 PEM",
             path.display()
         ),
         (None, Err(error), Err(_)) => return Err(error.into()),
@@ -186,16 +238,17 @@ mod tests {
     fn both_kinds_are_inspected() {
         let dir = tempfile::tempdir().unwrap();
         let made = make(dir.path()).unwrap();
-        let node = inspect(&made.node_key, None).unwrap();
+        let node = inspect(&made.node_key, None, &Password::default()).unwrap();
         assert_eq!((node.form, &node.validator), ("pkcs8", &None));
         assert_eq!(node.node.as_ref().unwrap().id, made.node);
-        assert_eq!(inspect(&made.node_key, Some(Kind::Node)).unwrap(), node);
-        assert!(inspect(&made.node_key, Some(Kind::Validator)).is_err());
+        assert_eq!(inspect(&made.node_key, Some(Kind::Node), &Password::default()).unwrap(), node);
+        assert!(inspect(&made.node_key, Some(Kind::Validator), &Password::default()).is_err());
 
-        let digits = inspect(&made.validator_key, None).unwrap();
+        let digits = inspect(&made.validator_key, None, &Password::default()).unwrap();
         assert_eq!(digits.form, "hex");
         assert_ne!(digits.node.unwrap().id, made.node, "the same digits as an ed25519 seed");
-        let validator = inspect(&made.validator_key, Some(Kind::Validator)).unwrap();
+        let validator =
+            inspect(&made.validator_key, Some(Kind::Validator), &Password::default()).unwrap();
         assert_eq!(validator.validator, digits.validator);
         let public = validator.validator.as_ref().unwrap();
         assert_eq!(public.address, made.validator);
@@ -210,13 +263,18 @@ mod tests {
 
         let other = dir.path().join("other");
         ande_node::write_secret(&other, "no key").unwrap();
-        assert!(inspect(&other, None).unwrap_err().to_string().contains("neither"));
+        assert!(
+            inspect(&other, None, &Password::default())
+                .unwrap_err()
+                .to_string()
+                .contains("neither")
+        );
         for file in [&made.node_key, &made.validator_key] {
             std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o644)).unwrap();
-            let error = inspect(file, None).unwrap_err().to_string();
+            let error = inspect(file, None, &Password::default()).unwrap_err().to_string();
             assert!(error.contains("chmod 600"), "{error}");
         }
-        assert!(inspect(&dir.path().join("nowhere"), None).is_err());
+        assert!(inspect(&dir.path().join("nowhere"), None, &Password::default()).is_err());
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::{
     amount::{format_tokens, parse_tokens},
     deployment::{Deployment, Place, signer},
     output::{Output, table},
+    secret::Password,
     send::{Step, cast_line, describe, refused, send},
 };
 
@@ -104,9 +105,20 @@ pub(crate) enum ValidatorCommand {
 /// Who pays and owns. Never a key itself: a command line is seen by everybody on the machine.
 #[derive(Debug, Args)]
 pub(crate) struct Key {
-    /// Key file of the owner; the configuration's validator key when left out
+    /// Key file of the owner; the configuration's validator key when no other is named
     #[arg(long, value_name = "FILE", env = "ANDE_OWNER_KEY_FILE", hide_env_values = true)]
     key: Option<PathBuf>,
+    /// Keystore of the owner, as `ande keys` and wallets write it
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "ANDE_OWNER_KEYSTORE",
+        hide_env_values = true,
+        conflicts_with = "key"
+    )]
+    keystore: Option<PathBuf>,
+    #[command(flatten)]
+    password: Password,
     /// Print what would be sent, as `cast` commands, and send nothing
     #[arg(long)]
     dry_run: bool,
@@ -173,30 +185,9 @@ impl ValidatorCommand {
                 let steps = sender.top_up(stake.tokens).await?;
                 (sender, steps)
             }
-            Self::Exit { key } => {
-                let sender = Sender::open(place, &key).await?;
-                let id = sender.own().await?;
-                let call = sender.deployment.consensus.requestExit(id);
-                let step = sender.act(call, sender.cast("requestExit(uint32)", &[id.to_string()]));
-                let steps = vec![step.await?];
-                (sender, steps)
-            }
-            Self::Claim { key } => {
-                let sender = Sender::open(place, &key).await?;
-                let id = sender.own().await?;
-                let call = sender.deployment.consensus.claimExit(id);
-                let step = sender.act(call, sender.cast("claimExit(uint32)", &[id.to_string()]));
-                let steps = vec![step.await?];
-                (sender, steps)
-            }
-            Self::Unjail { key } => {
-                let sender = Sender::open(place, &key).await?;
-                let id = sender.own().await?;
-                let call = sender.deployment.consensus.unjail(id);
-                let step = sender.act(call, sender.cast("unjail(uint32)", &[id.to_string()]));
-                let steps = vec![step.await?];
-                (sender, steps)
-            }
+            Self::Exit { key } => Sender::open(place, &key).await?.duty(Duty::Exit).await?,
+            Self::Claim { key } => Sender::open(place, &key).await?.duty(Duty::Claim).await?,
+            Self::Unjail { key } => Sender::open(place, &key).await?.duty(Duty::Unjail).await?,
             Self::RotateSigner { key, new_key } => {
                 let new = ande_node::read_validator_key(&new_key)?;
                 let sender = Sender::open(place, &key).await?;
@@ -214,6 +205,29 @@ impl ValidatorCommand {
     }
 }
 
+impl Key {
+    fn read(&self, place: &Place) -> Result<ValidatorKey> {
+        match (&self.key, &self.keystore) {
+            (Some(file), _) => Ok(ande_node::read_validator_key(file)?),
+            (None, Some(keystore)) => self.password.open(keystore),
+            (None, None) => {
+                let node = place
+                    .node()?
+                    .wrap_err("say whose validator it is: --key, --keystore or --config")?;
+                Ok(ande_node::read_validator_key(&node.validator_key)?)
+            }
+        }
+    }
+}
+
+/// What takes nothing but the validator's id.
+#[derive(Clone, Copy)]
+enum Duty {
+    Exit,
+    Claim,
+    Unjail,
+}
+
 /// A key at the contracts.
 struct Sender {
     deployment: Deployment,
@@ -223,17 +237,21 @@ struct Sender {
 
 impl Sender {
     async fn open(place: &Place, key: &Key) -> Result<Self> {
-        let file = match &key.key {
-            Some(file) => file.clone(),
-            None => {
-                let node =
-                    place.node()?.wrap_err("say whose validator it is: --key or --config")?;
-                node.validator_key
-            }
-        };
-        let signer = signer(&file)?;
+        let signer = signer(&key.read(place)?);
         let owner = signer.address();
         Ok(Self { deployment: place.open_with(signer).await?, owner, dry_run: key.dry_run })
+    }
+
+    async fn duty(self, duty: Duty) -> Result<(Self, Vec<Step>)> {
+        let id = self.own().await?;
+        let cast = |signature: &str| self.cast(signature, &[id.to_string()]);
+        let consensus = &self.deployment.consensus;
+        let step = match duty {
+            Duty::Exit => self.act(consensus.requestExit(id), cast("requestExit(uint32)")).await?,
+            Duty::Claim => self.act(consensus.claimExit(id), cast("claimExit(uint32)")).await?,
+            Duty::Unjail => self.act(consensus.unjail(id), cast("unjail(uint32)")).await?,
+        };
+        Ok((self, vec![step]))
     }
 
     async fn register(&self, node: B256, endpoint: String, stake: U256) -> Result<Vec<Step>> {

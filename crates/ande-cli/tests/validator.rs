@@ -26,6 +26,8 @@ fn ande(l1: &TestL1, words: &[&str]) -> (bool, String, String) {
         .args(["--l1-rpc", l1.anvil.url().as_str(), "--consensus", &l1.consensus.to_string()])
         .args(rest)
         .env_remove("ANDE_CONFIG")
+        .env_remove("ANDE_PASSWORD_FILE")
+        .env_remove("ANDE_KEYSTORE_PASSWORD")
         .output()
         .unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -90,6 +92,19 @@ async fn a_validator_registers_adds_stake_and_moves() {
 
     let (ok, _, err) = ande(&l1, &["validator", "top-up", "--key", &key, "--stake", "500.25"]);
     assert!(ok, "{err}");
+    // The same owner out of a keystore.
+    let (keystore, password) = (dir.path().join("owner.json"), dir.path().join("password"));
+    ande_node::write_keystore(&keystore, &mine.key, "word").unwrap();
+    ande_node::write_secret(&password, "word\n").unwrap();
+    let (keystore, password) = (keystore.to_str().unwrap(), password.to_str().unwrap());
+    let words = ["validator", "top-up", "--keystore", keystore, "--stake", "1", "--dry-run"];
+    let opened = [&words[..], &["--password-file", password, "--json"]].concat();
+    let planned = json(&l1, &opened);
+    assert_eq!(planned["owner"], serde_json::json!(mine.key.address()));
+    let (ok, _, err) = ande(&l1, &words);
+    assert!(!ok && err.contains("--password-file"), "{err}");
+    let (ok, _, err) = ande(&l1, &[&words[..], &["--key", &key]].concat());
+    assert!(!ok && err.contains("cannot be used with"), "{err}");
     let shown = json(&l1, &["validator", "show", "2", "--json"]);
     assert_eq!(shown["stake"], "1500.25");
     assert_eq!(shown["endpoint"], "https://mine.example:8545");

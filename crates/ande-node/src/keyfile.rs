@@ -12,8 +12,11 @@ use ande_primitives::{KeyError, NodeKey, ValidatorKey};
 use ed25519_dalek::pkcs8::{
     DecodePrivateKey as _, EncodePrivateKey as _, KeypairBytes, spki::der::pem::LineEnding,
 };
+use eth_keystore::KeystoreError;
 use rand::RngCore as _;
 use zeroize::Zeroizing;
+
+use crate::keystore::is_keystore;
 
 /// Directories whose files are secrets mounted by a supervisor that controls access itself.
 const SECRET_MOUNT: &str = "/run/secrets";
@@ -48,21 +51,30 @@ pub enum KeyFileError {
         mode: u32,
     },
     /// Not a key.
-    #[error("key file {path}: {expected}")]
+    #[error("{path}: {expected}")]
     Format {
-        /// The file.
+        /// The file, or what else it was read from.
         path: PathBuf,
         /// What it should hold.
         expected: &'static str,
     },
     /// A number that is no key.
-    #[error("key file {path} holds no key")]
+    #[error("{path} holds no key")]
     Key {
-        /// The file.
+        /// The file, or what else it was read from.
         path: PathBuf,
         /// Why.
         #[source]
         source: KeyError,
+    },
+    /// A keystore that does not open.
+    #[error("keystore {path} does not open: it is damaged or has another password")]
+    Keystore {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: KeystoreError,
     },
 }
 
@@ -71,13 +83,23 @@ pub enum KeyFileError {
 /// # Errors
 /// [`KeyFileError`] with what to do about it.
 pub fn read_validator_key(path: &Path) -> Result<ValidatorKey, KeyFileError> {
-    let text = read(path)?;
-    let bytes = hex_key(&text).ok_or_else(|| KeyFileError::Format {
-        path: path.into(),
-        expected: "expected a secp256k1 private key as 64 hexadecimal digits",
-    })?;
+    parse_validator_key(&read_secret(path)?, path)
+}
+
+/// [`read_validator_key`] of a text that was read from `origin`.
+///
+/// # Errors
+/// [`KeyFileError`] with what to do about it.
+pub fn parse_validator_key(text: &str, origin: &Path) -> Result<ValidatorKey, KeyFileError> {
+    let expected = if is_keystore(text) {
+        "this is a keystore; expected a secp256k1 private key as 64 hexadecimal digits"
+    } else {
+        "expected a secp256k1 private key as 64 hexadecimal digits"
+    };
+    let bytes =
+        hex_key(text).ok_or_else(|| KeyFileError::Format { path: origin.into(), expected })?;
     ValidatorKey::from_bytes(&bytes)
-        .map_err(|source| KeyFileError::Key { path: path.into(), source })
+        .map_err(|source| KeyFileError::Key { path: origin.into(), source })
 }
 
 /// Reads an ed25519 key: 64 hexadecimal digits of seed, or PKCS#8 PEM as OpenSSL writes it.
@@ -85,17 +107,24 @@ pub fn read_validator_key(path: &Path) -> Result<ValidatorKey, KeyFileError> {
 /// # Errors
 /// [`KeyFileError`] with what to do about it.
 pub fn read_node_key(path: &Path) -> Result<NodeKey, KeyFileError> {
-    let text = read(path)?;
+    parse_node_key(&read_secret(path)?, path)
+}
+
+/// [`read_node_key`] of a text that was read from `origin`.
+///
+/// # Errors
+/// [`KeyFileError`] with what to do about it.
+pub fn parse_node_key(text: &str, origin: &Path) -> Result<NodeKey, KeyFileError> {
     if text.trim_start().starts_with("-----BEGIN") {
         let key = ed25519_dalek::SigningKey::from_pkcs8_pem(text.trim());
         if let Ok(key) = key {
             return Ok(NodeKey::from_seed(&Zeroizing::new(key.to_bytes())));
         }
-    } else if let Some(seed) = hex_key(&text) {
+    } else if let Some(seed) = hex_key(text) {
         return Ok(NodeKey::from_seed(&seed));
     }
     Err(KeyFileError::Format {
-        path: path.into(),
+        path: origin.into(),
         expected: "expected an ed25519 private key as 64 hexadecimal digits or PKCS#8 PEM",
     })
 }
@@ -105,7 +134,7 @@ pub fn read_node_key(path: &Path) -> Result<NodeKey, KeyFileError> {
 /// # Errors
 /// [`KeyFileError`] with what to do about it.
 pub(crate) fn read_jwt_secret(path: &Path) -> Result<JwtSecret, KeyFileError> {
-    JwtSecret::from_hex(&read(path)?).map_err(|_| KeyFileError::Format {
+    JwtSecret::from_hex(&read_secret(path)?).map_err(|_| KeyFileError::Format {
         path: path.into(),
         expected: "expected the execution client's JWT secret as 64 hexadecimal digits",
     })
@@ -116,7 +145,7 @@ pub(crate) fn read_jwt_secret(path: &Path) -> Result<JwtSecret, KeyFileError> {
 /// # Errors
 /// [`KeyFileError`] with what to do about it.
 pub(crate) fn read_token(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
-    let text = read(path)?;
+    let text = read_secret(path)?;
     let token = text.trim();
     if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         let expected =
@@ -126,17 +155,46 @@ pub(crate) fn read_token(path: &Path) -> Result<Zeroizing<String>, KeyFileError>
     Ok(Zeroizing::new(token.to_owned()))
 }
 
+/// Reads a password: all of a file but the end of its last line.
+///
+/// # Errors
+/// [`KeyFileError`] with what to do about it.
+pub fn read_password(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
+    let mut text = read_secret(path)?;
+    let length = text.trim_end_matches(['\r', '\n']).len();
+    text.truncate(length);
+    Ok(text)
+}
+
+/// A new secp256k1 key.
+#[must_use]
+pub fn random_validator_key() -> ValidatorKey {
+    loop {
+        // All numbers of this size but one in 2^128 are keys.
+        if let Ok(key) = ValidatorKey::from_bytes(&random()) {
+            return key;
+        }
+    }
+}
+
 /// Makes a secp256k1 key and its file of 64 hexadecimal digits.
 ///
 /// # Errors
 /// [`KeyFileError::Write`], also when the file exists.
 pub fn create_validator_key(path: &Path) -> Result<ValidatorKey, KeyFileError> {
-    let secret = random();
-    // All numbers of this size but one in 2^128 are keys.
-    let key = ValidatorKey::from_bytes(&secret)
-        .map_err(|source| KeyFileError::Key { path: path.into(), source })?;
-    write_secret(path, &Zeroizing::new(format!("{}\n", hex::encode(*secret))))?;
+    let key = random_validator_key();
+    write_validator_key(path, &key)?;
     Ok(key)
+}
+
+/// Writes a secp256k1 key into a new file of 64 hexadecimal digits.
+///
+/// # Errors
+/// [`KeyFileError::Write`], also when the file exists.
+pub fn write_validator_key(path: &Path, key: &ValidatorKey) -> Result<(), KeyFileError> {
+    let secret = Zeroizing::new(<[u8; 32]>::from(key.signing_key().to_bytes()));
+    let digits = Zeroizing::new(hex::encode(*secret));
+    write_secret(path, &Zeroizing::new(format!("{}\n", *digits)))
 }
 
 /// Makes an ed25519 key and its file, PKCS#8 PEM as every OpenSSL reads it.
@@ -144,13 +202,21 @@ pub fn create_validator_key(path: &Path) -> Result<ValidatorKey, KeyFileError> {
 /// # Errors
 /// [`KeyFileError::Write`], also when the file exists.
 pub fn create_node_key(path: &Path) -> Result<NodeKey, KeyFileError> {
-    let seed = random();
+    let key = NodeKey::from_seed(&random());
+    write_node_key(path, &key)?;
+    Ok(key)
+}
+
+/// Writes an ed25519 key into a new file, PKCS#8 PEM as every OpenSSL reads it.
+///
+/// # Errors
+/// [`KeyFileError::Write`], also when the file exists.
+pub fn write_node_key(path: &Path, key: &NodeKey) -> Result<(), KeyFileError> {
     // Without the public key: OpenSSL before 3.2 does not read the form that has it.
-    let pem = KeypairBytes { secret_key: *seed, public_key: None }
+    let pem = KeypairBytes { secret_key: *key.seed(), public_key: None }
         .to_pkcs8_pem(LineEnding::LF)
         .map_err(|_| KeyFileError::Format { path: path.into(), expected: "cannot be encoded" })?;
-    write_secret(path, &pem)?;
-    Ok(NodeKey::from_seed(&seed))
+    write_secret(path, &pem)
 }
 
 /// Makes a password of 32 hexadecimal digits and its file.
@@ -181,7 +247,11 @@ pub fn write_secret(path: &Path, text: &str) -> Result<(), KeyFileError> {
     write().map_err(|source| KeyFileError::Write { path: path.into(), source })
 }
 
-fn read(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
+/// Reads a file that nobody else can read.
+///
+/// # Errors
+/// [`KeyFileError::Read`] and [`KeyFileError::Permissions`].
+pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
     let failed = |source| KeyFileError::Read { path: path.into(), source };
     check_permissions(path).map_err(failed)??;
     std::fs::read_to_string(path).map(Zeroizing::new).map_err(failed)

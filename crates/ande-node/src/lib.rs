@@ -7,6 +7,7 @@ mod eras;
 mod error;
 mod execution;
 mod keyfile;
+mod keystore;
 mod node;
 mod observe;
 mod peer_service;
@@ -19,8 +20,10 @@ mod shutdown;
 pub use cli::main;
 pub use error::NodeError;
 pub use keyfile::{
-    KeyFileError, create_node_key, create_password, create_validator_key, read_node_key,
-    read_validator_key, write_secret,
+    KeyFileError, create_node_key, create_password, create_validator_key, parse_node_key,
+    parse_validator_key, random_validator_key, read_node_key, read_password, read_secret,
+    read_validator_key, write_node_key, write_secret, write_validator_key,
 };
+pub use keystore::{is_keystore, read_keystore, write_keystore};
 pub use probe::{check_celestia, check_client_secret, check_settlement, genesis_hash};
 pub use rebuild::{Rebuilt, rebuild};

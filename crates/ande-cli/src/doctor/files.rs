@@ -59,9 +59,13 @@ fn key_file(error: &KeyFileError, make: &str, findings: &mut Findings) {
         KeyFileError::Permissions { path, .. } => {
             ("key-permissions", format!("run: chmod 600 {}", path.display()))
         }
-        KeyFileError::Format { .. } | KeyFileError::Key { .. } => {
-            ("key-format", format!("restore the file from its backup, or make one: `{make}`"))
-        }
+        KeyFileError::Format { .. } | KeyFileError::Key { .. } | KeyFileError::Keystore { .. } => (
+            "key-format",
+            format!(
+                "restore the file from its backup, take the key out of a keystore with `ande keys \
+                 import`, or make one: `{make}`"
+            ),
+        ),
     };
     findings.fault(check, whole(error), remedy);
 }

@@ -30,7 +30,17 @@ pub use raw::{
 pub use rpc::RawRpc;
 
 /// Variables with the prefix that are not configuration.
-const NOT_CONFIG: [&str; 4] = ["config", "failpoint", "git_sha", "target_cache"];
+const NOT_CONFIG: [&str; 8] = [
+    "config",
+    "failpoint",
+    "git_sha",
+    "target_cache",
+    // Where `ande` finds keys and passwords.
+    "owner_key_file",
+    "owner_keystore",
+    "password_file",
+    "keystore_password",
+];
 
 /// A configuration that cannot be used; the process exits with 78.
 #[derive(Debug, thiserror::Error)]
