@@ -20,6 +20,7 @@ use crate::{
     reference::markdown,
     schedule::{BatchesArgs, ScheduleArgs},
     settings::ConfigCommand,
+    snapshot::SnapshotCommand,
     tx::TxArgs,
     validator::ValidatorCommand,
     verify_l1::VerifyL1Args,
@@ -80,6 +81,9 @@ enum Command {
         #[command(flatten)]
         args: VerifyL1Args,
     },
+    /// The chain as a file: write it, or make a node's data out of it
+    #[command(subcommand)]
+    Snapshot(SnapshotCommand),
     /// The chain and its nodes on one screen
     Status {
         #[command(flatten)]
@@ -164,6 +168,7 @@ fn run(cli: Cli) -> Result<()> {
             Command::Schedule { place, args } => args.run(&place, output).await,
             Command::Batches { place, args } => args.run(&place, output).await,
             Command::VerifyL1 { place, args } => args.run(&place, output).await,
+            Command::Snapshot(command) => command.run(output).await,
             Command::Status { place, args } => args.run(&place, output).await,
             Command::WhyStalled { place, args } => args.run(&place, output).await,
             Command::Doctor(args) => args.run(output).await,

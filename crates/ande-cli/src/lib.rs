@@ -23,6 +23,7 @@ mod schedule;
 mod secret;
 mod send;
 mod settings;
+mod snapshot;
 mod tx;
 mod validator;
 mod verify_l1;

@@ -16,6 +16,7 @@ mod rebuild;
 mod resync;
 mod settlement;
 mod shutdown;
+mod snapshot;
 
 pub use cli::main;
 pub use error::NodeError;
@@ -27,3 +28,6 @@ pub use keyfile::{
 pub use keystore::{is_keystore, read_keystore, write_keystore};
 pub use probe::{check_celestia, check_client_secret, check_settlement, genesis_hash};
 pub use rebuild::{Rebuilt, rebuild};
+pub use snapshot::{
+    Exported, FormatError, Imported, Refusal, SnapshotError, export_snapshot, import_snapshot,
+};

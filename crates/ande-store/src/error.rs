@@ -21,6 +21,12 @@ pub enum StoreError {
         /// Who holds it.
         holder: String,
     },
+    /// Nothing to read.
+    #[error("there is no chain in the data directory {path}")]
+    NoChain {
+        /// The data directory.
+        path: PathBuf,
+    },
     /// A file operation failed.
     #[error("cannot {doing} {path}")]
     Io {

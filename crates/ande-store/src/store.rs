@@ -25,7 +25,8 @@ use crate::{
 /// misread.
 pub const STORAGE_VERSION: u32 = 1;
 
-const DATABASE: &str = "ande.sqlite";
+/// The database in a data directory.
+pub(crate) const DATABASE: &str = "ande.sqlite";
 const HOT: &str = "hot";
 /// Bytes of blocks read at once while the index is brought up to the tip.
 const REPLAY_BYTES: usize = 8 << 20;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use alloy_primitives::{B256, keccak256};
 use ande_consensus::Heads;
 use ande_primitives::{Commit, Epoch, Height, Round};
-use ande_store::{MemoryStore, Store, StoreError, StoreOptions};
+use ande_store::{ChainIdentity, ChainReader, MemoryStore, Store, StoreError, StoreOptions};
 use common::{block, candidate, chain, commit, identity, open, set, tx};
 use proptest::prelude::*;
 
@@ -371,4 +371,34 @@ proptest! {
             Ok(())
         })?;
     }
+}
+
+#[tokio::test]
+async fn the_chain_is_read_beside_the_node_that_writes_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let nowhere = dir.path().join("nowhere");
+    let missing = ChainReader::open(&nowhere, identity()).await.unwrap_err();
+    assert!(matches!(missing, StoreError::NoChain { .. }), "{missing}");
+    assert!(!nowhere.exists(), "reading makes nothing");
+
+    let data = dir.path().join("data");
+    let store = open(&data).await;
+    let reader = ChainReader::open(&data, identity()).await.unwrap();
+    assert_eq!(reader.tip().await.unwrap(), None);
+    let commits = chain(4, 1);
+    for commit in &commits {
+        store.commit(commit).await.unwrap();
+    }
+    assert_eq!(reader.tip().await.unwrap().as_ref(), commits.last());
+    let read = reader.commits(Height(2)..=Height(9), usize::MAX).await.unwrap();
+    assert_eq!(read, commits[1..]);
+    reader.close().await;
+    store.close().await;
+
+    let reader = ChainReader::open(&data, identity()).await.unwrap();
+    assert_eq!(reader.commits(Height(1)..=Height(4), 0).await.unwrap(), commits[..1]);
+    reader.close().await;
+    let other = ChainIdentity { l2_chain_id: 1, ..identity() };
+    let foreign = ChainReader::open(&data, other).await.unwrap_err();
+    assert!(matches!(foreign, StoreError::WrongChain { .. }), "{foreign}");
 }

@@ -21,6 +21,7 @@ mod proposer;
 mod rebuild;
 mod restarts;
 mod slashing;
+mod snapshot;
 mod spread;
 mod tools;
 mod watch;
