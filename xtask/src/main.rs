@@ -64,7 +64,8 @@ enum Task {
         what: String,
     },
     /// Write the files that are made from others: bindings of the contracts, rules, alerts, runbooks,
-    /// dashboards, the testnet's load balancer, the references of commands and `ande_*` methods.
+    /// dashboards, the testnet's load balancer, the references of commands, configuration, errors and
+    /// `ande_*` methods.
     Gen {
         /// Write nothing; fail when a file differs.
         #[arg(long)]
@@ -86,7 +87,7 @@ fn generated(check: bool) -> eyre::Result<()> {
     }
     setup::contracts()?;
     generate::run(check)?;
-    if check { Ok(()) } else { reference::generate() }
+    reference::generate(check)
 }
 
 fn main() -> ExitCode {

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use ande_node::exit_codes;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use eyre::Result;
 
@@ -27,18 +28,29 @@ use crate::{
     watch::{StatusArgs, WhyStalledArgs},
 };
 
+/// What each exit code means.
+pub(crate) const EXIT_CODES: [(u8, &str); 4] = [
+    (0, "done"),
+    (FAILED, "failed"),
+    (2, "wrong command line"),
+    (BAD_NEWS, "done and something is wrong"),
+];
+const FAILED: u8 = 1;
+const BAD_NEWS: u8 = 3;
+
+const EXAMPLES: &str = "Examples:\n  \
+    ande keys new --dir keys\n  \
+    ande validator list --config node.toml\n  \
+    ande validator register --config node.toml --endpoint https://node.example:8545 --stake 1000 --dry-run\n  \
+    ande schedule --l1-rpc http://127.0.0.1:18545 --consensus 0x5FbD... --from 100";
+
 /// Validators, keys, schedule, batches, load balancer and testnets of ANDE chains.
 #[derive(Debug, Parser)]
 #[command(
     name = "ande",
     version,
     about,
-    after_help = "Exit codes: 0 done, 1 failed, 2 wrong command line, 3 done and something is wrong.\n\n\
-                  Examples:\n  \
-                  ande keys new --dir keys\n  \
-                  ande validator list --config node.toml\n  \
-                  ande validator register --config node.toml --endpoint https://node.example:8545 --stake 1000 --dry-run\n  \
-                  ande schedule --l1-rpc http://127.0.0.1:18545 --consensus 0x5FbD... --from 100"
+    after_help = format!("{}\n\n{EXAMPLES}", exit_codes(&EXIT_CODES))
 )]
 struct Cli {
     /// Answer with one JSON document
@@ -145,10 +157,10 @@ pub fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.is::<BadNews>() => ExitCode::from(3),
+        Err(error) if error.is::<BadNews>() => ExitCode::from(BAD_NEWS),
         Err(error) => {
             note(&format!("{error:#}"));
-            ExitCode::FAILURE
+            ExitCode::from(FAILED)
         }
     }
 }

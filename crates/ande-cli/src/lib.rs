@@ -30,3 +30,4 @@ mod verify_l1;
 mod watch;
 
 pub use cli::{main, reference};
+pub use reference::errors;

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md");
+/// Documents that are made of the programs.
+const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs");
 
 /// Runs `ande`; its exit code and what it printed on both outputs.
 fn ande(words: &[&str], env: &[(&str, &str)]) -> (i32, String, String) {
@@ -21,15 +22,21 @@ fn ande(words: &[&str], env: &[(&str, &str)]) -> (i32, String, String) {
     (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
 }
 
-/// Set `ANDE_WRITE_DOCS=1` to write the file instead of comparing it.
+/// Set `ANDE_WRITE_DOCS=1` to write the files instead of comparing them.
 #[test]
-fn the_committed_reference_is_the_generated_one() {
-    let generated = ande_cli::reference();
-    if std::env::var_os("ANDE_WRITE_DOCS").is_some() {
-        std::fs::write(REFERENCE, &generated).unwrap();
+fn the_committed_references_are_the_generated_ones() {
+    for (name, generated) in [
+        ("cli.md", ande_cli::reference()),
+        ("config.md", ande_node::config::reference()),
+        ("errors.md", ande_cli::errors()),
+    ] {
+        let file = format!("{DOCS}/{name}");
+        if std::env::var_os("ANDE_WRITE_DOCS").is_some() {
+            std::fs::write(&file, &generated).unwrap();
+        }
+        let committed = std::fs::read_to_string(&file).unwrap_or_default();
+        assert!(committed == generated, "docs/{name} is stale: run `cargo xtask gen`");
     }
-    let committed = std::fs::read_to_string(REFERENCE).unwrap_or_default();
-    assert!(committed == generated, "docs/cli.md is stale: run `cargo xtask gen`");
 }
 
 #[test]
@@ -65,7 +72,14 @@ fn the_configuration_is_shown_with_its_origins_and_without_secrets() {
         "[l1]\nchain_id = 7\nrpc_urls = [\"https://user:word@rpc.example/v3/token\"]\n\
          [keys]\nvalidator = \"validator.key\"\n",
     );
-    let env = [("ANDE_CHAIN__BLOCK_TIME_MS", "750")];
+    // Where the tool finds keys and passwords is no key of the configuration.
+    let env = [
+        ("ANDE_CHAIN__BLOCK_TIME_MS", "750"),
+        ("ANDE_OWNER_KEY_FILE", "owner.key"),
+        ("ANDE_OWNER_KEYSTORE", "owner.json"),
+        ("ANDE_PASSWORD_FILE", "password"),
+        ("ANDE_KEYSTORE_PASSWORD", "secret"),
+    ];
     let (code, out, err) = ande(&["config", "show", "--config", &file, "--json"], &env);
     assert_eq!(code, 0, "{err}");
     let all: Value = serde_json::from_str(&out).unwrap();
@@ -78,7 +92,7 @@ fn the_configuration_is_shown_with_its_origins_and_without_secrets() {
     assert_eq!(of("l1.chain_id"), (json!("file"), json!(7)));
     assert_eq!(of("l1.rpc_urls").1, json!(["https://rpc.example/(hidden)"]));
     assert_eq!(of("rpc.listen").0, "default");
-    assert!(!out.contains("token") && !out.contains("word"));
+    assert!(!out.contains("token") && !out.contains("word") && !out.contains("secret"));
     let (code, out, _) = ande(&["config", "show", "--config", &file], &[]);
     assert!(code == 0 && out.starts_with("KEY "), "{out}");
     assert!(out.lines().any(|line| line.starts_with("l1.chain_id ") && line.ends_with(" 7")));

@@ -11,23 +11,30 @@ use clap::{Parser, Subcommand};
 use crate::{
     config::{self, NodeConfig, Overrides},
     eras,
-    error::NodeError,
+    error::{EXIT_CODES, NodeError},
     node, resync,
 };
+
+const AFTER_HELP: &str = "Every key of the file can be set by the environment: \
+    ANDE_L1__CHAIN_ID=1 sets chain_id of [l1].\n\n\
+    Examples:\n  \
+    ande-node --config node.toml --check-config\n  \
+    ande-node --config node.toml --log debug\n  \
+    ande-node --config node.toml resync";
+
+/// Exit codes as a line of help.
+#[must_use]
+pub fn exit_codes(table: &[(u8, &str)]) -> String {
+    let codes: Vec<_> = table.iter().map(|(code, meaning)| format!("{code} {meaning}")).collect();
+    format!("Exit codes: {}.", codes.join(", "))
+}
 
 /// Runs one node of a validator-set sequencer.
 #[derive(Debug, Parser)]
 #[command(
     version,
     about,
-    after_help = "Exit codes: 0 stopped as asked, 1 failed while running, 77 key or sign guard \
-                  refused, 78 configuration or deployment is wrong.\n\n\
-                  Every key of the file can be set by the environment: ANDE_L1__CHAIN_ID=1 sets \
-                  chain_id of [l1].\n\n\
-                  Examples:\n  \
-                  ande-node --config node.toml --check-config\n  \
-                  ande-node --config node.toml --log debug\n  \
-                  ande-node --config node.toml resync"
+    after_help = format!("{}\n\n{AFTER_HELP}", exit_codes(&EXIT_CODES))
 )]
 struct Cli {
     /// Configuration file

@@ -16,6 +16,14 @@ const EXIT_KEY: u8 = 77;
 /// Exit code of a wrong configuration or deployment (EX_CONFIG).
 const EXIT_CONFIG: u8 = 78;
 
+/// What each exit code of a node means.
+pub const EXIT_CODES: [(u8, &str); 4] = [
+    (0, "stopped as asked"),
+    (1, "failed while running"),
+    (EXIT_KEY, "key or sign guard refused"),
+    (EXIT_CONFIG, "configuration or deployment is wrong"),
+];
+
 /// What is wrong with a genesis file.
 #[derive(Debug, thiserror::Error)]
 pub enum GenesisFault {

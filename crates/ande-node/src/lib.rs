@@ -18,8 +18,9 @@ mod settlement;
 mod shutdown;
 mod snapshot;
 
-pub use cli::main;
-pub use error::NodeError;
+pub use ande_rpc::ERROR_CODES;
+pub use cli::{exit_codes, main};
+pub use error::{EXIT_CODES, NodeError};
 pub use keyfile::{
     KeyFileError, create_node_key, create_password, create_validator_key, parse_node_key,
     parse_validator_key, random_validator_key, read_node_key, read_password, read_secret,

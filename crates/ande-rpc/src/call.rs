@@ -11,14 +11,14 @@ use jsonrpsee::{
 };
 use tokio::sync::Semaphore;
 
-use crate::methods::{SUBSCRIBE, UNSUBSCRIBE, WAITING};
+use crate::{
+    codes,
+    methods::{SUBSCRIBE, UNSUBSCRIBE, WAITING},
+};
 
-/// Code and text of geth where a subscription is impossible.
-const NOT_SUPPORTED: i32 = -32601;
+/// Text of geth where a subscription is impossible.
 const NO_NOTIFICATIONS: &str = "notifications not supported";
-const INTERNAL_ERROR: i32 = -32603;
-/// Code and text for what is refused because too much is going on.
-pub(crate) const LIMIT_EXCEEDED: i32 = -32005;
+/// Text for what is refused because too much is going on.
 pub(crate) const TOO_MANY: &str = "too many requests at the same time";
 
 /// Wraps the dispatcher: metrics, a time limit, geth's text for unknown methods, and batches whose
@@ -115,7 +115,7 @@ where
         match entry {
             // The answer to a subscription goes out by itself, not in the batch.
             Ok(BatchEntry::Call(request)) if request.method == SUBSCRIBE => {
-                Some(failure(request.id, NOT_SUPPORTED, NO_NOTIFICATIONS.into()))
+                Some(failure(request.id, codes::NOT_SERVED, NO_NOTIFICATIONS.into()))
             }
             Ok(BatchEntry::Call(request)) => Some(self.observed(request).await),
             Ok(BatchEntry::Notification(_)) => None,
@@ -134,12 +134,12 @@ where
         let answer = if known.is_some() {
             match (self.own.try_acquire(), self.admitted.try_acquire()) {
                 (Ok(_own), Ok(_admitted)) => self.limited(id, request).await,
-                _ => failure(id, LIMIT_EXCEEDED, TOO_MANY.into()),
+                _ => failure(id, codes::LIMIT_EXCEEDED, TOO_MANY.into()),
             }
         } else {
             let name: String = request.method.chars().take(100).collect();
             let text = format!("the method {name} does not exist/is not available");
-            failure(id, -32601, text.into())
+            failure(id, codes::NOT_SERVED, text.into())
         };
         self.metrics.rpc_requests.inc(&labels);
         if answer.is_error() {
@@ -165,14 +165,14 @@ where
             let id = request.id.clone().into_owned();
             let answer = self.inner.call(request).await;
             // Over HTTP there is nobody to notify.
-            if subscribes && answer.as_error_code() == Some(INTERNAL_ERROR) {
-                return failure(id, NOT_SUPPORTED, NO_NOTIFICATIONS.into());
+            if subscribes && answer.as_error_code() == Some(codes::INTERNAL) {
+                return failure(id, codes::NOT_SERVED, NO_NOTIFICATIONS.into());
             }
             answer
         };
         match tokio::time::timeout(self.call_timeout, work).await {
             Ok(answer) => answer,
-            Err(_) => failure(id, -32002, "request timed out".into()),
+            Err(_) => failure(id, codes::UNAVAILABLE, "request timed out".into()),
         }
     }
 }

@@ -7,6 +7,8 @@ use ande_store::StoreError;
 use jsonrpsee::types::ErrorObjectOwned;
 use serde_json::{Value, json};
 
+use crate::codes;
+
 /// Why a call has no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RpcError {
@@ -57,15 +59,15 @@ impl RpcError {
     #[must_use]
     pub const fn code(&self) -> i32 {
         match self {
-            Self::InvalidParams(_) => -32602,
-            Self::Rejected(_) | Self::Failed(_) => -32000,
-            Self::Reverted { .. } => 3,
-            Self::NotYetIncluded { .. } => 4,
-            Self::NotServed(_) => -32601,
-            Self::Unavailable(_) => -32002,
-            Self::Pruned(_) => 4444,
-            Self::TooLarge(_) => -32005,
-            Self::Internal(_) => -32603,
+            Self::InvalidParams(_) => codes::INVALID_PARAMS,
+            Self::Rejected(_) | Self::Failed(_) => codes::FAILED,
+            Self::Reverted { .. } => codes::REVERTED,
+            Self::NotYetIncluded { .. } => codes::NOT_YET_INCLUDED,
+            Self::NotServed(_) => codes::NOT_SERVED,
+            Self::Unavailable(_) => codes::UNAVAILABLE,
+            Self::Pruned(_) => codes::PRUNED,
+            Self::TooLarge(_) => codes::LIMIT_EXCEEDED,
+            Self::Internal(_) => codes::INTERNAL,
         }
     }
 

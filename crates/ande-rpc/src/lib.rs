@@ -12,6 +12,7 @@ mod args;
 mod blocks;
 mod call;
 mod certificate;
+mod codes;
 mod context;
 mod debug;
 mod error;
@@ -44,6 +45,7 @@ mod views;
 
 pub use ande::TransactionProof;
 pub use certificate::{CertificateView, SignatureView};
+pub use codes::{ERROR_CODES, ErrorCode};
 pub use error::RpcError;
 pub use forced::{ForcedStatus, ForcedView};
 pub use headers::{HEADER_NODE, HEADER_PROPOSER};

@@ -31,7 +31,8 @@ use ande_telemetry::{METRICS_CONTENT_TYPE, MethodLabels, PeerLabels};
 
 use crate::{
     HEADER_NODE, HEADER_PROPOSER, RpcServices,
-    call::{Around, LIMIT_EXCEEDED, TOO_MANY},
+    call::{Around, TOO_MANY},
+    codes::LIMIT_EXCEEDED,
     context::Context,
     feed, health,
     listener::{Acceptor, Front},

@@ -10,6 +10,7 @@ mod explain;
 mod memory;
 mod pool;
 mod raw;
+mod reference;
 mod rpc;
 
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ pub use raw::{
     BuilderKind, ExecutorKind, LogFormat, Mode, RawBatcher, RawChain, RawConfig, RawConsensus,
     RawEngine, RawEvm, RawFinality, RawKeys, RawL1, RawLog, RawOps, RawP2p, RawShutdown,
 };
+pub use reference::reference;
 pub use rpc::RawRpc;
 
 /// Variables with the prefix that are not configuration.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ande_pool::PoolLimits;
 use ande_primitives::MAX_TRANSACTION_BYTES;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::checked::Checker;
@@ -15,7 +16,7 @@ const BESIDE_BYTES: u64 = 1 << 10;
 const POOL_SHARE: u64 = 2;
 
 /// `[pool]`
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawPool {
     /// Most transactions.

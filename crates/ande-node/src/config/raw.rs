@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use ande_execution::state::StateOptions;
 use ande_l1::BlobForm;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{celestia::RawCelestia, pool::RawPool, rpc::RawRpc};
 
 /// Ordering mode of the node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// Byzantine fault tolerant ordering by the validator set of the settlement contract.
@@ -17,7 +18,7 @@ pub enum Mode {
 }
 
 /// The whole file.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawConfig {
     /// Ordering mode.
@@ -81,7 +82,7 @@ impl Default for RawConfig {
 }
 
 /// Which executor runs blocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ExecutorKind {
     /// Executes transactions in the embedded EVM.
@@ -91,7 +92,7 @@ pub enum ExecutorKind {
 }
 
 /// `[chain]`
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawChain {
     /// Chain id of the L2.
@@ -119,7 +120,7 @@ impl Default for RawChain {
 }
 
 /// `[evm]`
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawEvm {
     /// Blocks below the head whose state can be asked for.
@@ -146,7 +147,7 @@ impl Default for RawEvm {
 }
 
 /// `[engine]`
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawEngine {
     /// Engine API of the execution client.
@@ -190,7 +191,7 @@ impl Default for RawEngine {
 }
 
 /// Builder of the blocks that a node with an execution client proposes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum BuilderKind {
     /// The embedded EVM.
@@ -205,7 +206,7 @@ pub enum BuilderKind {
 }
 
 /// `[keys]`
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawKeys {
     /// secp256k1 key of the validator.
@@ -220,7 +221,7 @@ pub struct RawKeys {
 }
 
 /// When a settlement block counts as final.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawFinality {
     /// The chain's `finalized` tag.
@@ -232,7 +233,7 @@ pub enum RawFinality {
 }
 
 /// `[l1]`
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawL1 {
     /// JSON-RPC endpoints of different providers. The node believes what more than half of them say
@@ -274,7 +275,7 @@ impl Default for RawL1 {
 }
 
 /// `[p2p]`
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawP2p {
     /// Address the consensus network listens on.
@@ -290,7 +291,7 @@ impl Default for RawP2p {
 }
 
 /// `[ops]`
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawOps {
     /// Listener of `/metrics` and `/status`.
@@ -304,7 +305,7 @@ impl Default for RawOps {
 }
 
 /// `batcher.data`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RawData {
     /// What is cheaper.
@@ -318,7 +319,7 @@ pub enum RawData {
 }
 
 /// `[batcher]`
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawBatcher {
     /// Whether this node posts when it is the proposer. It signs checkpoints either way.
@@ -338,6 +339,7 @@ pub struct RawBatcher {
     pub max_calldata_bytes: Option<usize>,
     /// How the settlement chain wants blobs proved: `"eip7594"` (Ethereum since Osaka) or
     /// `"eip4844"`.
+    #[schemars(with = "String")]
     pub blob_form: BlobForm,
     /// Bytes of blocks that are not accepted by the settlement chain from which on blocks of this
     /// proposer get smaller; at twice as many they are empty.
@@ -363,7 +365,7 @@ impl Default for RawBatcher {
 }
 
 /// `[consensus]`
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawConsensus {
     /// Wait for a proposal in round 0, milliseconds; twice the block time, at least 500, when absent.
@@ -373,7 +375,7 @@ pub struct RawConsensus {
 }
 
 /// Form of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
     /// For people.
@@ -383,7 +385,7 @@ pub enum LogFormat {
 }
 
 /// `[log]`
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawLog {
     /// `tracing` filter.
@@ -399,7 +401,7 @@ impl Default for RawLog {
 }
 
 /// `[shutdown]`
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawShutdown {
     /// Time between leaving the load balancer and closing listeners, milliseconds.

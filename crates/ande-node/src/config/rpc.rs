@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use ande_rpc::{Namespace, RpcLimits};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{checked::Checker, pool::whole_millis};
@@ -11,7 +12,7 @@ use super::{checked::Checker, pool::whole_millis};
 const MESSAGE_SHARE: u64 = 16;
 
 /// `[rpc]`
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawRpc {
     /// HTTP listener.
