@@ -102,6 +102,7 @@ impl Batcher {
             "batcher started"
         );
         let Self { config, parts } = self;
+        parts.metrics.batcher_interval.set((config.interval + config.takeover).as_secs_f64());
         let followed = follow(parts.clone(), shutdown.clone());
         let kept = keep(config, parts.clone(), shutdown.clone());
         let posted = post(config, parts, shutdown);

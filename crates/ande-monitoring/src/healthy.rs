@@ -49,6 +49,7 @@ const OF_NODES: &[(&str, &str, &str)] = &[
     ("ande_l1_validators", "status=\"jailed\"", "0"),
     ("ande_l1_validators", "status=\"tombstoned\"", "0"),
     ("ande_da_last_posted_timestamp_seconds", "", "0+15"),
+    ("ande_da_interval_seconds", "", "90"),
     ("l2_batches_pending", "", "0"),
     ("l2_post_failures_total", "", "0"),
     ("l2_settlement_failed_total", "", "0"),

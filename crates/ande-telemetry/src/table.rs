@@ -223,6 +223,8 @@ metrics! {
         "Recent batches stored here by state";
     batcher_last_posted: Gauge = "ande_da_last_posted_timestamp_seconds", "seconds since 1970",
         "When the contract accepted the last batch";
+    batcher_interval: FloatGauge = "ande_da_interval_seconds", "seconds",
+        "Longest time between two batches that is in order: `batcher.interval_ms` and `batcher.takeover_ms`";
 
     // External execution client.
     client_up: Gauge = "ande_execution_client_up", "flag",

@@ -121,18 +121,20 @@ impl Monitoring {
         answer["data"]["result"].as_array().cloned().wrap_err("no result")
     }
 
-    /// Names of the pages that somebody is woken for now: neither resolved nor hidden by another.
+    /// Names of the alerts of a severity that somebody is told of now: neither resolved nor hidden by
+    /// another.
     ///
     /// # Errors
     /// When Alertmanager does not answer.
-    pub async fn pages(&self) -> Result<BTreeSet<String>> {
+    pub async fn alerts(&self, severity: &str) -> Result<BTreeSet<String>> {
+        let filter = format!("severity=\"{severity}\"");
         let url = Url::parse_with_params(
             &format!("{}/api/v2/alerts", self.alerts),
             [
                 ("active", "true"),
                 ("silenced", "false"),
                 ("inhibited", "false"),
-                ("filter", "severity=\"page\""),
+                ("filter", filter.as_str()),
             ],
         )?;
         let answer = self.http.get(url).send().await?;

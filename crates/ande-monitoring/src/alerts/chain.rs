@@ -180,7 +180,7 @@ pub(super) const ALERTS: &[Alert] = &[
         name: "AndeRoundChurn",
         severity: Ticket,
         expr: "max(increase(ande_consensus_timeout_events_total[1m])) > 5",
-        hold: "15s",
+        hold: "0s",
         summary: "proposers are passed over more than five times a minute",
         meaning: "Rounds end without a decision. One dead proposer costs one timeout per window; this is \
                   more: proposals or votes arrive too late, or several proposers fail.",

@@ -230,11 +230,15 @@ pub(super) const ALERTS: &[Alert] = &[
     Alert {
         name: "AndeBatchLag",
         severity: Page,
-        expr: "ande:batch:age_seconds > 300 and on () max(l2_batches_pending) > 0",
-        hold: "30s",
-        summary: "no batch was accepted for five minutes although one is ready",
-        meaning: "Batches are cut but the contract takes none. `safe` and `finalized` stand still; after \
-                  two epochs the chain stops for want of a validator set.",
+        expr: "ande:batch:age_seconds > 3 * max(ande_da_interval_seconds) \
+               and on () max(l2_batches_pending) > 0 \
+               unless on () (max_over_time(ande:validators:missing[1m]) > ande:validators:tolerated) \
+               unless on () (max(min_over_time(ande_l1_up[1m])) == 0)",
+        hold: "15s",
+        summary: "no batch was accepted for three times as long as one takes, although one is ready",
+        meaning: "Batches are cut, the settlement chain can be read, and the contract takes none for three \
+                  times `batcher.interval_ms` and `batcher.takeover_ms` together. `safe` and `finalized` \
+                  stand still; after two epochs the chain stops for want of a validator set.",
         look: &[
             "curl -s $OPS/status | jq '.posting, .settlement'",
             "cast call $COORDINATOR 'tip()((uint64,uint64,uint64,uint64))' --rpc-url $L1",

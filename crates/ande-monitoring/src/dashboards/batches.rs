@@ -55,10 +55,13 @@ pub(super) const DASHBOARD: Dashboard = Dashboard {
                 lines(
                     "Since the last batch",
                     "s",
-                    &[q(
-                        "time() - (ande_da_last_posted_timestamp_seconds{instance=~\"$instance\"} > 0)",
-                        "{{instance}}",
-                    )],
+                    &[
+                        q(
+                            "time() - (ande_da_last_posted_timestamp_seconds{instance=~\"$instance\"} > 0)",
+                            "{{instance}}",
+                        ),
+                        q("3 * max(ande_da_interval_seconds)", "late"),
+                    ],
                 ),
                 lines(
                     "Heads behind the latest block",

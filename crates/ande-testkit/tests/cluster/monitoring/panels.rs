@@ -1,29 +1,19 @@
-//! Prometheus over a live cluster: every panel shows something, and a fault wakes somebody for itself.
+//! Every panel and every rule shows something, and every command of the runbooks runs.
 
 use std::{collections::BTreeSet, time::Duration};
 
-use alloy::{
-    primitives::U256,
-    providers::{Provider as _, ProviderBuilder, WsConnect},
-};
+use alloy::providers::{Provider as _, ProviderBuilder, WsConnect};
 use ande_devnet::{
     LOAD_SENDERS, Load, LoadPlan, foundry_binary, in_path, repository_root, wait_until,
 };
-use ande_testkit::{Monitoring, Plan, TestCluster, run_program};
+use ande_testkit::{Monitoring, TestCluster, run_program};
 use eyre::{ContextCompat as _, Result, WrapErr as _, ensure};
+
+use super::plan;
 
 /// Rates over minutes need as long.
 const FILLED: Duration = Duration::from_secs(240);
 const ANSWER: Duration = Duration::from_secs(10);
-/// Everything that says so fires in less than a minute; a busy machine may take longer.
-const PAGED: Duration = Duration::from_secs(180);
-/// What an alert hides may outlive it by one look of Prometheus.
-const QUIET: Duration = Duration::from_secs(240);
-
-/// One long epoch: nobody is jailed, and without the settlement chain blocks go on.
-fn plan() -> Plan {
-    Plan { load_balancer: true, windows_per_epoch: 1_000, ..Plan::default() }
-}
 
 #[tokio::test]
 async fn every_panel_and_every_rule_finds_something() -> Result<()> {
@@ -119,54 +109,4 @@ async fn run_runbooks(cluster: &TestCluster, monitoring: &Monitoring) -> Result<
     cluster.say(&format!("{run} of {} commands of the runbooks run", commands.len()));
     ensure!(faults.is_empty(), "{}", faults.join("\n"));
     Ok(())
-}
-
-/// Waits until exactly these pages are out, and says how long that took.
-async fn paged(cluster: &TestCluster, monitoring: &Monitoring, pages: &[&str]) -> Result<()> {
-    let since = std::time::Instant::now();
-    let wanted: BTreeSet<String> = pages.iter().map(|name| (*name).to_owned()).collect();
-    let limit = if pages.is_empty() { QUIET } else { PAGED };
-    let mut out = BTreeSet::new();
-    wait_until(&format!("the pages are {pages:?}"), limit, async || {
-        out = monitoring.pages().await?;
-        Ok((out == wanted).then_some(()))
-    })
-    .await
-    .wrap_err_with(|| format!("they are {out:?}\n{}", monitoring.logs()))?;
-    cluster.say(&format!("pages {pages:?} after {:.0} s", since.elapsed().as_secs_f64()));
-    Ok(())
-}
-
-#[tokio::test]
-async fn each_fault_wakes_somebody_for_itself_alone() -> Result<()> {
-    TestCluster::start(plan())
-        .await?
-        .observed(async |cluster| {
-            let Some(monitoring) = Monitoring::start(cluster).await? else { return Ok(()) };
-            paged(cluster, &monitoring, &[]).await?;
-
-            cluster.kill(3).await?;
-            paged(cluster, &monitoring, &["AndeNodeDown"]).await?;
-            cluster.kill(2).await?;
-            paged(cluster, &monitoring, &["AndeQuorumLost"]).await?;
-            cluster.restart(2)?;
-            cluster.restart(3)?;
-            paged(cluster, &monitoring, &[]).await?;
-
-            let node = cluster.cluster().nodes()[1].address();
-            let set = async |wei: U256| -> Result<()> {
-                let l1 = cluster.l1()?;
-                Ok(l1.raw_request("anvil_setBalance".into(), (node, wei)).await?)
-            };
-            set(U256::from(10).pow(U256::from(16))).await?;
-            paged(cluster, &monitoring, &["AndeSignerBalanceLow"]).await?;
-            set(U256::from(10).pow(U256::from(20))).await?;
-            paged(cluster, &monitoring, &[]).await?;
-
-            cluster.processes().anvil().process().wrap_err("no settlement chain")?.pause()?;
-            paged(cluster, &monitoring, &["AndeSettlementDown"]).await?;
-            cluster.processes().anvil().process().wrap_err("no settlement chain")?.resume()?;
-            paged(cluster, &monitoring, &[]).await
-        })
-        .await
 }
