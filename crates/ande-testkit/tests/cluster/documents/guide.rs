@@ -1,21 +1,12 @@
 //! The operator's guide, followed to the letter by a newcomer.
 
-use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+use std::{collections::BTreeMap, fs, path::Path};
 
-use ande_devnet::{
-    Account, NodeKeys, cli_binary, foundry_binary, fund, in_path, node_binary, repository_root,
-};
+use ande_devnet::{Account, NodeKeys, fund};
 use ande_testkit::{Plan, TestCluster};
-use eyre::{ContextCompat as _, Result, ensure};
-use tokio::process::Command;
+use eyre::{Result, WrapErr as _, ensure};
 
-const STAKE: u64 = 1000;
-const LIMIT: Duration = Duration::from_secs(120);
-
-/// The blocks that are for a shell.
-fn blocks(text: &str) -> Vec<&str> {
-    text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()).collect()
-}
+use super::{LIMIT, STAKE, can_run, fenced, path, read, run};
 
 /// What the guide leaves to whoever runs the network, and ports that are free here.
 fn variables(cluster: &TestCluster) -> Result<BTreeMap<String, String>> {
@@ -46,38 +37,14 @@ fn variables(cluster: &TestCluster) -> Result<BTreeMap<String, String>> {
     set("ANDE_CHAIN__HEARTBEAT_MS", config.nodes.heartbeat.as_millis().to_string());
     set("ANDE_BATCHER__INTERVAL_MS", config.nodes.batch_interval.as_millis().to_string());
     set("ANDE_BATCHER__TAKEOVER_MS", config.nodes.takeover.as_millis().to_string());
-    let mut path = std::env::var_os("PATH").unwrap_or_default();
-    for program in [foundry_binary("cast")?, cli_binary()?, node_binary()?] {
-        path.push(":");
-        path.push(program.parent().wrap_err("no directory")?);
-    }
-    set("PATH", path.to_string_lossy().into_owned());
+    set("PATH", path()?);
     Ok(variables)
 }
 
-/// Runs one block; what it starts in the background goes on.
-async fn run(block: &str, variables: &BTreeMap<String, String>, dir: &Path) -> Result<()> {
-    let output = dir.join("said");
-    let said = fs::File::create(&output)?;
-    let mut shell = Command::new(in_path("bash").wrap_err("no shell")?)
-        .args(["-euo", "pipefail", "-c", block])
-        .envs(variables)
-        .env_remove("CI")
-        .current_dir(dir)
-        .stdin(std::process::Stdio::null())
-        .stdout(said.try_clone()?)
-        .stderr(said)
-        .kill_on_drop(true)
-        .spawn()?;
-    let ended = tokio::time::timeout(LIMIT, shell.wait()).await;
-    let said = fs::read_to_string(output)?;
+/// The end of the log of the node that the guide started.
+fn log(dir: &Path) -> String {
     let log = fs::read_to_string(dir.join("node.log")).unwrap_or_default();
-    let log = &log[log.len().saturating_sub(3_000)..];
-    match ended {
-        Ok(status) => ensure!(status?.success(), "{block}\nsaid:\n{said}\nlog:\n{log}"),
-        Err(_) => eyre::bail!("does not end:\n{block}\nsaid:\n{said}\nlog:\n{log}"),
-    }
-    Ok(())
+    format!("log:\n{}", &log[log.floor_char_boundary(log.len().saturating_sub(3_000))..])
 }
 
 /// Ends the node that the guide started, whatever happened.
@@ -92,14 +59,13 @@ impl Drop for Newcomer<'_> {
 
 #[tokio::test]
 async fn every_block_of_the_operators_guide_works_as_it_stands() -> Result<()> {
-    let guide = fs::read_to_string(repository_root().join("docs/operator-guide.md"))?;
-    let blocks = blocks(&guide);
+    let guide = read("docs/operator-guide.md")?;
+    let blocks = fenced(&guide);
     ensure!(blocks.len() >= 8, "only {} blocks", blocks.len());
     TestCluster::start(Plan::default())
         .await?
         .observed(async |cluster| {
-            if in_path("jq").is_none() || in_path("curl").is_none() {
-                cluster.say("jq or curl is not installed: left out");
+            if !can_run(cluster) {
                 return Ok(());
             }
             let dir = cluster.dir().join("newcomer");
@@ -108,7 +74,7 @@ async fn every_block_of_the_operators_guide_works_as_it_stands() -> Result<()> {
             let _newcomer = Newcomer(&dir);
             let load = cluster.load(5).await?;
             for (number, block) in blocks.iter().enumerate() {
-                run(block, &variables, &dir).await?;
+                run(block, &variables, &dir).await.wrap_err_with(|| log(&dir))?;
                 if number == 0 {
                     let newcomer = NodeKeys::load(&dir.join("keys"))?.address();
                     let bank = Account::bank(&cluster.cluster().l1_url())?;
