@@ -6,13 +6,14 @@ use std::{
 };
 
 use ande_celestia::BlobNamespace;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::checked::Checker;
 
 /// `[celestia]`
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawCelestia {
     /// JSON-RPC of a Celestia node, one that the operator trusts: its own.
