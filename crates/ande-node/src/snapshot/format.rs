@@ -11,6 +11,8 @@ use alloy_rlp::{RlpDecodable, RlpEncodable};
 use ande_primitives::{Block, Canonical, Certificate, Commit, DecodeError, Height};
 use ande_store::ChainIdentity;
 
+/// First bytes of every zstd stream (RFC 8878).
+const FRAME: [u8; 4] = 0xFD2F_B528_u32.to_le_bytes();
 /// First bytes inside the stream.
 const MAGIC: &[u8; 8] = b"ANDESNAP";
 /// Compression level; higher ones take much longer for little.
@@ -127,13 +129,15 @@ impl<R: BufRead> SnapshotReader<R> {
     ///
     /// # Errors
     /// It is none.
-    pub(crate) fn open(input: R) -> Result<Self, FormatError> {
+    pub(crate) fn open(mut input: R) -> Result<Self, FormatError> {
+        if !input.fill_buf().map_err(FormatError::Read)?.starts_with(&FRAME) {
+            return Err(FormatError::Magic);
+        }
         let mut input = zstd::Decoder::with_buffer(input).map_err(FormatError::Read)?;
         input.window_log_max(MAX_WINDOW_LOG).map_err(FormatError::Read)?;
         let mut hasher = Keccak256::new();
         let mut magic = [0u8; MAGIC.len()];
-        // What is not compressed at all is something else too.
-        input.read_exact(&mut magic).map_err(|_| FormatError::Magic)?;
+        input.read_exact(&mut magic).map_err(cut)?;
         if magic != *MAGIC {
             return Err(FormatError::Magic);
         }
