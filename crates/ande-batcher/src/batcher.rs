@@ -9,6 +9,7 @@ use alloy_primitives::Address;
 use ande_consensus::{ConsensusSigner, DataLayer};
 use ande_l1::{BlobSource, L1View, Pace, TxManager};
 use ande_peer::PeerClient;
+use ande_primitives::Height;
 use ande_telemetry::{BatchStateLabels, Metrics};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
@@ -160,7 +161,8 @@ async fn follow(parts: BatcherParts, shutdown: CancellationToken) -> Result<(), 
             ledger.store().forget_checkpoints(now_ms().saturating_sub(kept)).await?;
         }
         if let Some(pending) = show(&ledger, &seen, &metrics).await? {
-            pace.set_waiting(pending > 0);
+            let head = heads.borrow().latest;
+            pace.set_waiting(pending > 0 || needs_set(&seen, head));
         }
         if let Some(tip) = seen.final_tip {
             let before = finalized.replace(tip.index).unwrap_or(tip.index);
@@ -294,6 +296,12 @@ async fn keep_house(
         Err(error) => warn!(%error, "balance of the posting key cannot be read"),
     }
     Ok(())
+}
+
+/// Whether the chain is in the last epoch whose set is known, and so soon waits for the next one.
+fn needs_set(view: &L1View, head: Height) -> bool {
+    let known = view.config.zip(view.last_frozen_epoch);
+    known.is_none_or(|(config, last)| config.rules.epoch_of(head.next()) >= last)
 }
 
 /// Shows how far batches are; returns how many are not accepted yet, if that is known.

@@ -101,7 +101,7 @@ async fn measure(reader: &L1Reader, config: &NodeConfig) -> Result<Timing, L1Err
         batch_interval: config.batch_interval,
         l1_block_time: median_gap(&times),
         l1_final_depth: final_depth,
-        poll_interval: config.l1_poll_interval.max(config.l1_idle_interval),
+        poll_interval: config.l1_poll_interval,
     })
 }
 

@@ -249,7 +249,8 @@ pub struct RawL1 {
     pub finality: RawFinality,
     /// Shortest time between two looks at the settlement chain, milliseconds.
     pub poll_interval_ms: u64,
-    /// Time between two looks while no batch waits to be accepted, milliseconds.
+    /// Time between two looks while neither a batch nor the next validator set is waited for,
+    /// milliseconds.
     pub idle_interval_ms: u64,
     /// Longest wait for one answer, milliseconds.
     pub timeout_ms: u64,

@@ -112,7 +112,7 @@ fn kind(schema: &Value) -> String {
     };
     match name {
         Some("boolean") => "`true`, `false`".to_owned(),
-        Some("integer") => "integer".to_owned(),
+        Some(name @ ("integer" | "number")) => name.to_owned(),
         Some("string") => "text".to_owned(),
         Some("array") => format!("list of {}", schema.get("items").map_or_else(String::new, kind)),
         Some("object") => {
