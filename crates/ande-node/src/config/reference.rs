@@ -151,6 +151,8 @@ mod tests {
         let rows = rows(&reference());
         let mut wanted = serde_json::to_value(RawConfig::default()).unwrap();
         wanted["engine"] = serde_json::to_value(super::super::RawEngine::default()).unwrap();
+        let celestia = crate::config::celestia::RawCelestia::default();
+        wanted["celestia"] = serde_json::to_value(celestia).unwrap();
         let mut count = 0;
         for (name, value) in wanted.as_object().unwrap() {
             let (section, keys) = match value {
