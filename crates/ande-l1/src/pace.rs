@@ -35,12 +35,14 @@ impl Pace {
             let _ = tokio::time::timeout(idle, begins).await;
         } else {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            tokio::time::sleep(config.poll_interval.max(until_next_block(view, now))).await;
+            let due = until_next_block(view, now).min(config.idle_interval);
+            tokio::time::sleep(config.poll_interval.max(due)).await;
         }
     }
 }
 
-/// Time until there can be another block; zero when it is late or its time is not known.
+/// Time until there can be another block; zero when it is late or its time is not known. After an
+/// outage it may be much too long: no pause may be as long as it says.
 fn until_next_block(view: &L1View, now: Duration) -> Duration {
     let Some(block_time) = view.block_time else { return Duration::ZERO };
     let next = Duration::from_secs(view.latest_time).saturating_add(block_time);
